@@ -1,0 +1,1 @@
+"""One module a library: where to cut, and what to say."""

@@ -1,0 +1,1 @@
+"""Everything that runs before the application's first line, and the `tracing-run` command."""

@@ -1,0 +1,5 @@
+"""The `tracing-run` command."""
+
+
+def main() -> int:
+    raise SystemExit("tracing-run: not built yet")
