@@ -1,0 +1,1 @@
+"""The shop's fulfilment worker: packs the orders that the storefront announces."""
