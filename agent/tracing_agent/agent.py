@@ -1,0 +1,253 @@
+"""The agent of this process: started when something to trace is imported, and ended with the process."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from tracing_agent.config import Settings
+from tracing_agent.export.pipeline import Pipeline
+from tracing_agent.faults import ERROR, LINES, WARN, fault, say
+from tracing_agent.operation import BREAKERS
+from tracing_agent.patching.targets import Missing, Patch, apply
+from tracing_agent.resource import resource
+from tracing_agent.trace import sdk
+from tracing_agent.trace.carrier import Carrier
+from tracing_agent.trace.provider import EXIT_TIMEOUT, TracerProvider
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import FrameType, ModuleType
+
+    from opentelemetry.sdk.trace import SpanLimits
+
+
+class Agent:
+    """Provider, pipeline and patches of one process.
+
+    ``states`` says of each library what became of it: ``patched``, or the reason why not.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.states: dict[str, str] = {}
+        self.patches: list[Patch] = []
+        self.pid = os.getpid()
+        self._resource = resource(settings)
+        self.pipeline = Pipeline(
+            list(self._exporters()),
+            lambda: self._resource,
+            limit=settings.queue_size,
+            batch=settings.batch_size,
+            delay=settings.schedule_delay / 1000,
+            timeout=settings.export_timeout / 1000,
+        )
+        self.provider = TracerProvider(
+            sampler=_sampler(settings),
+            resource=self._resource,
+            shutdown_on_exit=False,
+            span_limits=_limits(settings),
+            carrier=Carrier(_propagators(settings)),
+        )
+        self.provider.pipeline = self.pipeline
+        if self.pipeline.exporters:
+            self.provider.engine.take = self.pipeline.offer
+
+    def _exporters(self) -> Iterator[Any]:
+        for name in self.settings.exporters:
+            if name == "console":
+                from tracing_agent.export.console import ConsoleExporter
+
+                yield ConsoleExporter(counts="otlp" not in self.settings.exporters)
+            elif name == "otlp":
+                from tracing_agent.export.otlp_http import OtlpHttpExporter
+
+                yield OtlpHttpExporter(self.settings)
+
+    # -- libraries --------------------------------------------------------------------------------------------------
+
+    def instrument(self, name: str, trigger: str) -> None:
+        """Patch the part of library ``name`` that the import of ``trigger`` brought in."""
+        module = sys.modules[trigger]
+        described = import_module(f"tracing_instrumentations.{name}")
+        try:
+            self.patches += apply(described.targets(module).get(trigger, ()), self.provider.engine)
+        except Missing as missing:
+            self.states[name] = f"not patched: {missing}"
+            say(WARN, f"{name} is not traced: {missing}; this version is not supported by this agent")
+            return
+        self.states.setdefault(name, "patched")
+
+    def undo(self) -> None:
+        """Put back everything that was patched."""
+        while self.patches:
+            self.patches.pop().undo()
+        self.states.clear()
+
+    # -- the end ----------------------------------------------------------------------------------------------------
+
+    def install(self) -> None:
+        """Become the process's provider, and be told when it forks or ends."""
+        sdk.set_global(self.provider)
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._forked)
+        atexit.register(self.close)
+        self._watch_sigterm()
+
+    def close(self) -> None:
+        """Send what is queued, for at most `EXIT_TIMEOUT` seconds, and say what was lost."""
+        if self.pid != os.getpid() or self.pipeline.closed:
+            return
+        timeout = min(EXIT_TIMEOUT, self.settings.export_timeout / 1000 or EXIT_TIMEOUT)
+        try:
+            sent = self.pipeline.close(timeout)
+            self._say_losses(sent)
+        except Exception as error:
+            fault("the flush at exit", error)
+
+    def _say_losses(self, sent: bool) -> None:
+        health = self.pipeline.health
+        lost = health.lost()
+        known = health.exported + health.inherited + sum(health.failed.values())
+        pending = health.taken - known + len(self.pipeline.queue)
+        if not sent and pending > 0:
+            lost["no answer before the exit"] = pending
+        if lost:
+            reasons = ", ".join(f"{count} {reason}" for reason, count in lost.items())
+            last = f"; last error: {health.last_error}" if health.last_error else ""
+            LINES.write(WARN, f"{sum(lost.values())} spans not exported ({reasons}){last}")
+
+    def _forked(self) -> None:
+        try:
+            self.pid = os.getpid()
+            self._resource = resource(self.settings)
+            self.provider.replace_resource(self._resource)
+            self.provider.engine.started = 0
+            self.pipeline.forked()
+        except Exception as error:
+            fault("the agent in a forked child", error)
+
+    def _watch_sigterm(self) -> None:
+        """Send what is queued before SIGTERM ends the process, where the program leaves that signal to the system."""
+        import signal
+
+        try:
+            if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+                signal.signal(signal.SIGTERM, self._terminated)
+        except ValueError:
+            pass  # not the main thread
+
+    def _terminated(self, number: int, frame: FrameType | None) -> None:
+        import signal
+
+        # A handler that the program set since, and that calls the one before it: for it there was none.
+        if signal.getsignal(number) != self._terminated:
+            return
+        self.close()
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+
+
+_agent: Agent | None = None
+_starting = False
+
+
+def running() -> Agent | None:
+    """The agent of this process, if it was started."""
+    return _agent
+
+
+def start() -> Agent | None:
+    """The agent of this process, started when first asked for; None where it cannot be, which is said once."""
+    global _agent, _starting
+    if _agent is None and not _starting:
+        _starting = True
+        try:
+            settings = Settings(os.environ)
+            LINES.level = settings.log_level
+            for sentence in settings.rejected:
+                say(WARN, sentence)
+            agent = Agent(settings)
+            agent.install()
+            _agent = agent
+        except Exception as error:
+            fault("the start of the agent", error)
+        finally:
+            _starting = _agent is None
+    return _agent
+
+
+def library_imported(name: str, trigger: str, module: ModuleType) -> None:
+    """The import hook of every library."""
+    agent = start()
+    if agent is None:
+        return
+    disabled = agent.settings.disabled_instrumentations
+    if name in disabled or "*" in disabled:
+        agent.states[name] = "disabled by OTEL_PYTHON_DISABLED_INSTRUMENTATIONS"
+        return
+    try:
+        agent.instrument(name, trigger)
+    except Exception as error:
+        agent.states[name] = f"not patched: {error!r}"
+        fault(f"patching {name}", error)
+
+
+def _sampler(settings: Settings) -> sdk.sampling.Sampler:
+    sampling = sdk.sampling
+    name, argument = settings.sampler.lower(), settings.sampler_argument
+    ratio = 1.0
+    if name.endswith("traceidratio") and argument:
+        try:
+            ratio = float(argument)
+        except ValueError:
+            ratio = -1.0
+        if not 0.0 <= ratio <= 1.0:
+            say(WARN, f"OTEL_TRACES_SAMPLER_ARG={argument!r} is not a number from 0 to 1; using 1.0 instead")
+            ratio = 1.0
+    known: dict[str, sdk.sampling.Sampler] = {
+        "always_on": sampling.ALWAYS_ON,
+        "always_off": sampling.ALWAYS_OFF,
+        "parentbased_always_on": sampling.DEFAULT_ON,
+        "parentbased_always_off": sampling.DEFAULT_OFF,
+    }
+    if name == "traceidratio":
+        return sampling.TraceIdRatioBased(ratio)
+    if name == "parentbased_traceidratio":
+        return sampling.ParentBased(sampling.TraceIdRatioBased(ratio))
+    if name not in known:
+        say(
+            WARN,
+            f"OTEL_TRACES_SAMPLER={settings.sampler!r} is not known; using 'parentbased_always_on' instead",
+        )
+    return known.get(name, sampling.DEFAULT_ON)
+
+
+def _limits(settings: Settings) -> SpanLimits:
+    from opentelemetry.sdk.trace import SpanLimits
+
+    def limit(value: int | None) -> int:
+        return SpanLimits.UNSET if value is None else value
+
+    return SpanLimits(
+        max_attributes=limit(settings.max_attributes),
+        max_events=limit(settings.max_events),
+        max_links=limit(settings.max_links),
+        max_span_attributes=limit(settings.max_span_attributes),
+        max_event_attributes=limit(settings.max_event_attributes),
+        max_link_attributes=limit(settings.max_link_attributes),
+        max_attribute_length=limit(settings.max_attribute_length),
+        max_span_attribute_length=limit(settings.max_span_attribute_length),
+    )
+
+
+def _propagators(settings: Settings) -> tuple[str, ...]:
+    from tracing_agent.propagation.names import chosen
+
+    return chosen(settings.propagators, lambda message: say(WARN, message))
+
+
+__all__ = ["BREAKERS", "ERROR", "Agent", "library_imported", "running", "start"]

@@ -1,0 +1,1 @@
+"""Drivers: how a traced call runs, ends and fails. The only place with ``try`` around library code."""

@@ -1,0 +1,150 @@
+"""Beginning spans our way: functions made for one operation, with everything decided before the call comes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tracing_agent.trace.engine import DROP, SAMPLE, new
+from tracing_agent.trace.sdk import BAGGAGE_KEY, SPAN_KEY, SUPPRESS_KEY, Context, attach, current, detach
+from tracing_agent.trace.span import RANDOM, SAMPLED, Dropped, Span, Trace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tracing_agent.operation import Operation
+    from tracing_agent.trace.engine import Engine
+
+    Begin = Callable[[], "Span | Dropped | None"]
+
+
+def beginner(engine: Engine, operation: Operation) -> Begin:
+    """The function that begins ``operation``: takes nothing, so that an unrecorded call formats nothing.
+
+    It gives None where nothing is to be recorded (below an unsampled span, below a span of the same key, where
+    instrumentation is suppressed, or after too many faults), a `Dropped` for a root that is not sampled.
+    """
+    breaker, name, mask, origin = operation.breaker, operation.name, operation.key, operation.origin(engine)
+    parented = engine.rule is not None and engine.rule[1]
+    span_id, clock = engine.ids.generate_span_id, engine.clock
+
+    def begin() -> Span | Dropped | None:
+        if breaker.open:
+            return None
+        context = current()
+        up = context.get(SPAN_KEY)
+        if context.get(SUPPRESS_KEY):
+            return None
+        if type(up) is Span:
+            if up.origin.suppresses & mask:
+                return None
+            trace = up.trace if parented else engine.trace_for(up)
+        elif type(up) is Dropped and parented:
+            return None
+        else:
+            up = None if up is None else engine.parent(context)
+            trace = engine.trace_for(up)
+        engine.started += 1
+        if not trace.recorded:
+            return Dropped(trace, span_id())
+        span = new(Span)
+        span.trace = trace
+        span.span_id = span_id()
+        span.up = up
+        span.origin = origin
+        span._name = name
+        span.values = {}
+        span._end_time = None
+        span._start_time = clock()
+        return span
+
+    return begin
+
+
+def receiver(engine: Engine, operation: Operation) -> Callable[[Any], Span | Dropped | None]:
+    """The function that begins ``operation`` below a remote parent (a `Remote`, or None for none came in)."""
+    breaker, name, origin = operation.breaker, operation.name, operation.origin(engine)
+    span_id, clock = engine.ids.generate_span_id, engine.clock
+
+    def begin(remote: Any) -> Span | Dropped | None:
+        if breaker.open:
+            return None
+        up = remote
+        if up is None:
+            context = current()
+            if context:
+                if context.get(SUPPRESS_KEY):
+                    return None
+                up = engine.parent(context)
+        trace = engine.trace_for(up)
+        engine.started += 1
+        if not trace.recorded:
+            return Dropped(trace, span_id())
+        span = new(Span)
+        span.trace = trace
+        span.span_id = span_id()
+        # A remote decision can come without ids (B3): then this span is a root.
+        span.up = up if up is not None and up.span_id else None
+        span.origin = origin
+        span._name = name
+        span.values = {}
+        span._end_time = None
+        span._start_time = clock()
+        return span
+
+    return begin
+
+
+def carried(engine: Engine, key: int) -> Span | Dropped | None:
+    """What an unrecorded call hands on to the other side: the identity that children here would have.
+
+    None where there is none, where instrumentation is suppressed, and below a span that has handed on its own.
+    """
+    context = current()
+    up = context.get(SPAN_KEY)
+    if up is None or context.get(SUPPRESS_KEY):
+        return None
+    if type(up) is Dropped:
+        return up
+    if type(up) is Span:
+        return None if up.origin.suppresses & key else up
+    identity = engine.parent(context)
+    return None if identity is None else Dropped(engine.follow(identity), identity.span_id)
+
+
+def admit(engine: Engine, span: Span) -> Span | Dropped:
+    """Show a begun span, with the attributes it has by now, to a custom sampler and to span processors.
+
+    Only where ``deferred``; gives what is to be used instead: the span, or a `Dropped` with its identity.
+    """
+    context = current()
+    if engine.rule is None:
+        result = engine.sampler.should_sample(
+            context, span.trace.id, span._name, span.origin.kind, span._attributes, ()
+        )
+        flags = span.trace.flags & RANDOM | (SAMPLED if result.decision is SAMPLE else 0)
+        state = result.trace_state.to_header() if result.trace_state else ""
+        span.trace = Trace(span.trace.id, flags, state, result.decision is not DROP)
+        if not span.trace.recorded:
+            return Dropped(span.trace, span.span_id)
+        if result.attributes:
+            span.set_attributes(result.attributes)
+    if engine.watched:
+        engine.show_start(span, context)
+    return span
+
+
+def enter(span: Span | Dropped, baggage: dict[str, str] | None = None) -> Any:
+    """Make ``span`` the current one (and ``baggage`` that of the context); `leave` undoes it with the token."""
+    context = Context(current())
+    dict.__setitem__(context, SPAN_KEY, span)
+    if baggage:
+        dict.__setitem__(context, BAGGAGE_KEY, baggage)
+    return attach(context)
+
+
+def leave(token: Any) -> None:
+    """Undo `enter`. Harmless where the application switched contexts meanwhile: then there is nothing to undo."""
+    try:
+        detach(token)
+    except ValueError:
+        pass

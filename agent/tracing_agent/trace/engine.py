@@ -1,0 +1,258 @@
+"""The engine: begins spans with ids, parent and sampling decision, and hands ended ones to whoever exports them.
+
+Two ways in make the same spans: an `Operation` of our instrumentations, by the functions of `trace.begin`; and the
+OpenTelemetry API, for which `Engine.start` follows the SDK step by step.
+"""
+
+from __future__ import annotations
+
+from _random import Random
+from os import urandom
+from time import time_ns
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+from opentelemetry.trace import SpanContext
+
+from tracing_agent.faults import fault
+from tracing_agent.trace import sdk
+from tracing_agent.trace.carrier import Carrier
+from tracing_agent.trace.sdk import SPAN_KEY, Context, current
+from tracing_agent.trace.span import RANDOM, SAMPLED, Dropped, Origin, Span, Trace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk.trace import SpanLimits
+    from opentelemetry.sdk.trace.id_generator import IdGenerator
+    from opentelemetry.trace import Link, SpanKind
+
+_LOW = (1 << 64) - 1
+DROP, SAMPLE = sdk.sampling.Decision.DROP, sdk.sampling.Decision.RECORD_AND_SAMPLE
+new: Callable[[type[Span]], Span] = object.__new__
+
+
+class Ids(RandomIdGenerator):
+    """Random ids from a generator of our own: the program may seed `random`, and a fork must not share one."""
+
+    def __init__(self) -> None:
+        self.reseed()
+
+    def reseed(self) -> None:
+        """Start a sequence of its own; called in a forked child."""
+        self.bits = Random(int.from_bytes(urandom(16), "big")).getrandbits
+
+    def generate_span_id(self) -> int:
+        return self.bits(64) or 1
+
+    def generate_trace_id(self) -> int:
+        return self.bits(128) or 1
+
+
+class Engine:
+    """What all spans of one provider share.
+
+    ``finish`` ends a span now; ``take`` is where an ended, sampled span goes (the exporter's queue);
+    ``deferred`` is true when every begun span has to be shown to somebody (a custom sampler, span processors).
+    """
+
+    def __init__(
+        self,
+        *,
+        sampler: sdk.sampling.Sampler,
+        ids: IdGenerator,
+        limits: SpanLimits,
+        resource: Resource,
+        processors: Any,
+        clock: Callable[[], int] = time_ns,
+        carrier: Carrier | None = None,
+    ) -> None:
+        self.sampler = sampler
+        self.rule = sdk.plain_rule(sampler)
+        self.ids = ids
+        self.random = RANDOM if getattr(ids, "is_trace_id_random", lambda: True)() else 0
+        self.limits = limits
+        self.resource = resource
+        self.processors = processors
+        self.clock = clock
+        self.carrier = carrier or Carrier()
+        self.deferred = self.rule is None
+        self.watched = False
+        self.take: Callable[[Span], None] | None = None
+        self.started = 0
+
+    def watch(self) -> None:
+        """Span processors were added: they see every span from now on."""
+        self.watched = True
+        self.deferred = True
+
+    # -- ending -----------------------------------------------------------------------------------------------------
+
+    def finish(self, span: Span) -> None:
+        """End ``span`` now, once."""
+        if span._end_time is None:
+            span._end_time = self.clock()
+            if self.watched:
+                self.show_end(span)
+            if self.take is not None and span.trace.flags & SAMPLED:
+                self.take(span)
+
+    def finish_at(self, span: Span, end_time: int) -> None:
+        """End ``span`` at a time (nanoseconds since the epoch)."""
+        span._end_time = end_time
+        if self.watched:
+            self.show_end(span)
+        if self.take is not None and span.trace.flags & SAMPLED:
+            self.take(span)
+
+    def show_end(self, span: Span) -> None:
+        """Let span processors see an ended span."""
+        try:
+            ending = getattr(self.processors, "_on_ending", None)
+            if ending is not None:
+                ending(span)
+            self.processors.on_end(span)
+        except Exception as error:
+            fault("a span processor's on_end", error)
+
+    # -- beginning, the API's way -----------------------------------------------------------------------------------
+
+    def start(
+        self,
+        origin: Origin,
+        name: str,
+        context: Context | None,
+        attributes: Any,
+        links: Sequence[Link],
+        start_time: int | None,
+    ) -> Span | Dropped:
+        """A span as `Tracer.start_span` makes it: the sampler decides, processors see it, attributes are checked."""
+        up = self.parent(current() if context is None else context)
+        span, result = self._sampled(origin, name, up, context, attributes, links)
+        if type(span) is Span:
+            span._start_time = self.clock() if start_time is None else start_time
+            if result is not None:
+                attributes = result.attributes
+            if attributes:
+                span.set_attributes(attributes)
+            if links:
+                self._link(span, links)
+            if self.watched:
+                self.show_start(span, context)
+        return span
+
+    def parent(self, context: Context) -> Any:
+        """The span or remote identity that is the parent in ``context``; None where there is no valid one."""
+        up = context.get(SPAN_KEY)
+        if type(up) is Span or type(up) is Dropped or up is None:
+            return up
+        identity = sdk.get_current_span(context).get_span_context()
+        if identity is not None and not isinstance(identity, SpanContext):
+            raise TypeError("parent_span_context must be a SpanContext or None.")
+        return identity if identity is not None and identity.is_valid else None
+
+    def _sampled(
+        self,
+        origin: Origin,
+        name: str,
+        up: Any,
+        context: Context | None,
+        attributes: Any,
+        links: Sequence[Link],
+    ) -> tuple[Span | Dropped, Any]:
+        self.started += 1
+        rule = self.rule
+        if rule is None:
+            trace, result = self.ask(up, origin, name, context, attributes, links)
+        else:
+            trace, result = self.follow(up) if up is not None and rule[1] else self.decide(up), None
+        if not trace.recorded:
+            return Dropped(trace, self.ids.generate_span_id()), result
+        span = new(Span)
+        span.trace = trace
+        span.span_id = self.ids.generate_span_id()
+        span.up = up
+        span.origin = origin
+        span._name = name
+        span._end_time = None
+        span.values = {}
+        return span, result
+
+    def _link(self, span: Span, links: Sequence[Link]) -> None:
+        for link in links:
+            if link is not None:
+                span.add_link(link.context, link.attributes)
+
+    # -- deciding ---------------------------------------------------------------------------------------------------
+
+    def follow(self, up: Any) -> Trace:
+        """The trace of a child whose parent decides."""
+        if type(up) is Span or type(up) is Dropped:
+            trace: Trace = up.trace
+            return trace
+        if type(up) is SpanContext:
+            flags = int(up.trace_flags) & (SAMPLED | RANDOM)
+            return Trace(up.trace_id, flags, up.trace_state.to_header(), bool(flags & SAMPLED))
+        if up.deferred and self.rule is not None:
+            # The caller has left the decision to us; without ids there is nothing to continue but its wish.
+            return self.decide(None) if not up.trace_id else self._ruled(up.trace_id, up.flags & RANDOM, up.state)
+        id = up.trace_id or self.ids.generate_trace_id()
+        return Trace(id, up.flags, up.state, bool(up.flags & SAMPLED), up.debug)
+
+    def decide(self, up: Any = None) -> Trace:
+        """The trace of a root, or of a child where the built-in sampler does not look at the parent."""
+        if up is None:
+            return self._ruled(self.ids.generate_trace_id(), self.random, "")
+        parent = self.follow(up)
+        return self._ruled(parent.id, parent.flags & RANDOM, parent.state)
+
+    def _ruled(self, id: int, random: int, state: str) -> Trace:
+        assert self.rule is not None
+        if id & _LOW < self.rule[0]:
+            return Trace(id, random | SAMPLED, state, True)
+        return Trace(id, random, state, False)
+
+    def ask(
+        self,
+        up: Any,
+        origin: Origin,
+        name: str,
+        context: Context | None,
+        attributes: Any,
+        links: Sequence[Link],
+    ) -> tuple[Trace, Any]:
+        """Ask a sampler that we do not know; what it says is the trace, and the attributes of its result."""
+        parent = None if up is None else self.follow(up)
+        id = self.ids.generate_trace_id() if parent is None else parent.id
+        random = self.random if parent is None else parent.flags & RANDOM
+        result = self.sampler.should_sample(context, id, name, origin.kind, attributes, links)
+        flags = random | (SAMPLED if result.decision is SAMPLE else 0)
+        state = result.trace_state.to_header() if result.trace_state else ""
+        return Trace(id, flags, state, result.decision is not DROP), result
+
+    def show_start(self, span: Span, context: Context | None) -> None:
+        """Let span processors see a begun span."""
+        try:
+            self.processors.on_start(span, parent_context=context)
+        except Exception as error:
+            fault("a span processor's on_start", error)
+
+    # -- beginning, our way -----------------------------------------------------------------------------------------
+
+    def origin(
+        self, scope: InstrumentationScope, kind: SpanKind, attributes: dict[str, Any], suppresses: int
+    ) -> Origin:
+        """What spans of one scope and kind share."""
+        return Origin(self, scope, kind, attributes, suppresses)
+
+    def trace_for(self, up: Any) -> Trace:
+        """The trace of a new span below ``up``; recorded for now where only `admit` can decide."""
+        rule = self.rule
+        if rule is not None:
+            return self.follow(up) if up is not None and rule[1] else self.decide(up)
+        if up is None:
+            return Trace(self.ids.generate_trace_id(), self.random, "", True)
+        parent = self.follow(up)
+        return Trace(parent.id, parent.flags, parent.state, True)

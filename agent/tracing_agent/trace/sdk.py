@@ -1,0 +1,136 @@
+"""Everything of the OpenTelemetry API and SDK that is not public, and what to do where a version lacks it.
+
+No other module of the agent touches a private name. Tested with the oldest and the newest SDK.
+"""
+
+from __future__ import annotations
+
+import os
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+# The SDK reads limits while it is imported, and a value that is no number makes the import fail. The specification
+# asks for a warning and the default (which config.Settings gives), so such a value is hidden from the import.
+_LIMITS = (
+    "OTEL_ATTRIBUTE_COUNT_LIMIT",
+    "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT",
+    "OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT",
+    "OTEL_LINK_ATTRIBUTE_COUNT_LIMIT",
+    "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT",
+    "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT",
+    "OTEL_SPAN_EVENT_COUNT_LIMIT",
+    "OTEL_SPAN_LINK_COUNT_LIMIT",
+)
+_hidden = {
+    name: os.environ.pop(name) for name in _LIMITS if name in os.environ and not os.environ[name].strip().isdigit()
+}
+try:
+    from opentelemetry import context as _context_api
+    from opentelemetry import trace as _trace_api
+    from opentelemetry.context.context import Context
+    from opentelemetry.sdk import trace as _sdk_trace
+    from opentelemetry.sdk.trace import sampling
+finally:
+    os.environ.update(_hidden)
+
+from opentelemetry.trace.propagation import get_current_span, set_span_in_context  # noqa: E402
+
+_ALL = 1 << 64
+
+
+def _span_key() -> str:
+    """The key under which the API keeps the current span, found through the API itself."""
+    return next(iter(set_span_in_context(_trace_api.INVALID_SPAN, Context())))
+
+
+def _runtime() -> tuple[Callable[[], Context], Callable[[Context], Any], Callable[[Any], None]]:
+    """(current, attach, detach) of the API's context; the ContextVar's own methods where the API uses one."""
+    _context_api.get_current()  # makes old versions load their runtime context
+    runtime = getattr(_context_api, "_RUNTIME_CONTEXT", None)
+    variable = getattr(runtime, "_current_context", None)
+    if isinstance(variable, ContextVar) and type(runtime).__name__ == "ContextVarsRuntimeContext":
+        return variable.get, variable.set, variable.reset
+    return _context_api.get_current, _context_api.attach, _context_api.detach
+
+
+SPAN_KEY = _span_key()
+current, attach, detach = _runtime()
+#: Set to true in a context in which instrumentations must stay silent.
+SUPPRESS_KEY: str = getattr(_context_api, "_SUPPRESS_INSTRUMENTATION_KEY", "suppress_instrumentation")
+
+
+def _baggage_key() -> str:
+    """The key under which the API keeps baggage, found through the API itself."""
+    from opentelemetry import baggage
+
+    return next(iter(baggage.set_baggage("k", "v", Context())))
+
+
+BAGGAGE_KEY = _baggage_key()
+
+
+def plain_rule(sampler: sampling.Sampler) -> tuple[int, bool] | None:
+    """A built-in sampler as (bound on the low 64 bits of a root's trace id, whether the parent decides).
+
+    None for any other sampler: that one has to be asked for every span.
+    """
+    bound = _bound(sampler)
+    if bound is not None:
+        return bound, False
+    if type(sampler) is sampling.ParentBased:
+        delegates = [
+            getattr(sampler, name, None)
+            for name in (
+                "_remote_parent_sampled",
+                "_local_parent_sampled",
+                "_remote_parent_not_sampled",
+                "_local_parent_not_sampled",
+            )
+        ]
+        usual = [sampling.ALWAYS_ON, sampling.ALWAYS_ON, sampling.ALWAYS_OFF, sampling.ALWAYS_OFF]
+        bound = _bound(getattr(sampler, "_root", None))
+        if bound is not None and all(a is b for a, b in zip(delegates, usual, strict=True)):
+            return bound, True
+    return None
+
+
+def _bound(sampler: object) -> int | None:
+    if sampler is sampling.ALWAYS_ON:
+        return _ALL
+    if sampler is sampling.ALWAYS_OFF:
+        return 0
+    if type(sampler) is sampling.TraceIdRatioBased:
+        return int(sampler.bound)
+    return None
+
+
+def set_global(provider: _trace_api.TracerProvider) -> bool:
+    """Make ``provider`` the global one unless the program has set its own; whether it is the global one now."""
+    if getattr(_trace_api, "_TRACER_PROVIDER", None) is None:
+        _trace_api.set_tracer_provider(provider)
+    return _trace_api.get_tracer_provider() is provider
+
+
+def tracer_enabled(tracer: _sdk_trace.Tracer) -> bool:
+    """Whether a tracer configurator left this tracer on (SDK 1.40 and later)."""
+    config = getattr(tracer, "_tracer_config", None)
+    return True if config is None else bool(config.is_enabled)
+
+
+__all__ = [
+    "BAGGAGE_KEY",
+    "SPAN_KEY",
+    "SUPPRESS_KEY",
+    "Context",
+    "attach",
+    "current",
+    "detach",
+    "get_current_span",
+    "plain_rule",
+    "sampling",
+    "set_global",
+    "tracer_enabled",
+]

@@ -1,0 +1,53 @@
+"""Flask: one server span per request, from the application's outermost middleware to the last byte."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry.trace import SpanKind
+
+from tracing_agent.drivers.call import noted
+from tracing_agent.drivers.wsgi import MARK, server
+from tracing_agent.operation import Operation
+from tracing_agent.patching.targets import Target
+from tracing_agent.semconv.http import server_handled, server_route
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from flask import Flask
+
+REQUEST = Operation("flask", "HTTP", SpanKind.SERVER)
+
+
+def targets(flask: ModuleType) -> dict[str, tuple[Target, ...]]:
+    """Where Flask is cut: the application as a WSGI callable, the router, the error handlers."""
+    request: Any = flask.request
+
+    def span() -> Any:
+        exchange = request.environ.get(MARK)
+        return None if exchange is None or not exchange.span.recording else exchange.span
+
+    def routed(app: Flask, *context: Any) -> None:
+        recorded = span()
+        rule = request.url_rule
+        if recorded is not None and rule is not None:
+            server_route(recorded, request.environ.get("SCRIPT_NAME", "") + rule.rule)
+
+    def raised(app: Flask, *context_and_error: Any) -> None:
+        recorded = span()
+        if recorded is not None:
+            server_handled(recorded, context_and_error[-1])
+
+    breaker = REQUEST.breaker
+    return {
+        "flask": (
+            # __call__ comes before middlewares put on the instance (app.wsgi_app = ProxyFix(app.wsgi_app)); wsgi_app
+            # is called directly by others.
+            Target("flask.app", "Flask.__call__", server(REQUEST)),
+            Target("flask.app", "Flask.wsgi_app", server(REQUEST)),
+            Target("flask.app", "Flask.full_dispatch_request", noted(breaker, routed)),
+            Target("flask.app", "Flask.handle_user_exception", noted(breaker, raised)),
+            Target("flask.app", "Flask.handle_exception", noted(breaker, raised)),
+        )
+    }

@@ -1,0 +1,32 @@
+"""Which libraries are traced, and which imports bring them in: data only, read before the application's first line."""
+
+from __future__ import annotations
+
+
+class Library:
+    """One instrumentation.
+
+    ``name`` is what people call it in ``OTEL_PYTHON_DISABLED_INSTRUMENTATIONS``, and the module of this package that
+    describes it. ``distribution`` is the name on PyPI. ``triggers`` are the modules after whose import it is patched.
+    ``tested`` are the oldest version and the first one that was not tested, as tuples.
+    """
+
+    __slots__ = ("distribution", "name", "tested", "triggers")
+
+    def __init__(
+        self,
+        name: str,
+        distribution: str,
+        triggers: tuple[str, ...],
+        tested: tuple[tuple[int, ...], tuple[int, ...]],
+    ) -> None:
+        self.name = name
+        self.distribution = distribution
+        self.triggers = triggers
+        self.tested = tested
+
+
+LIBRARIES = (
+    Library("flask", "Flask", ("flask",), ((2, 2), (4,))),
+    Library("requests", "requests", ("requests",), ((2, 25), (3,))),
+)
