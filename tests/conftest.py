@@ -1,0 +1,45 @@
+"""Fixtures of all tests: faults of the agent raise, no span stays current, no patch stays applied."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from opentelemetry import trace
+
+from support.recorder import Recorder
+from support.sink import Sink
+from tracing_agent.faults import LINES
+from tracing_agent.operation import BREAKERS
+
+pytest_plugins = ["services.plugin"]
+
+
+@pytest.fixture(autouse=True)
+def clean() -> Iterator[None]:
+    """Each test starts and ends with no current span, and a fault of ours fails it."""
+    assert trace.get_current_span() is trace.INVALID_SPAN
+    LINES.strict = True
+    yield
+    LINES.strict = False
+    LINES.repeats.clear()
+    for breaker in BREAKERS.values():
+        breaker.count, breaker.open, breaker.last = 0, False, ""
+    left = trace.get_current_span()
+    assert left is trace.INVALID_SPAN, f"the test left {left} current"
+
+
+@pytest.fixture
+def recorder() -> Iterator[Recorder]:
+    """Spans recorded in process, with counted ids and clock; patches are undone at the end."""
+    recorder = Recorder()
+    yield recorder
+    recorder.undo()
+
+
+@pytest.fixture
+def sink() -> Iterator[Sink]:
+    """A real OTLP receiver."""
+    sink = Sink()
+    yield sink
+    sink.close()
