@@ -117,8 +117,10 @@ def main() -> int:
             wait_until_ready(service, process, logs)
         url = next(f"http://127.0.0.1:{service.port}" for service in found if service.name == "storefront")
         print(f"the shop is open at {url} ({', '.join(service.name for service in found)})", flush=True)
+        # Orders are known to be packed where the worker writes and the storefront reads the same database.
+        packed = "SHOP_KAFKA_BOOTSTRAP" in environment and "SHOP_POSTGRES_DSN" in environment
         if not options.serve:
-            return 0 if traffic.send(url) else 1
+            return 0 if traffic.send(url, packed=packed) else 1
         try:
             signal.pause()
         except KeyboardInterrupt:

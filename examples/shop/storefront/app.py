@@ -1,7 +1,5 @@
 """The storefront's application factory."""
 
-from typing import Any
-
 import redis
 from flask import Flask
 
@@ -27,9 +25,4 @@ def create_app() -> Flask:
     app.extensions["events"] = OrderEvents(kafka_bootstrap, topic) if kafka_bootstrap else NoEvents()
     for blueprint in (catalogue.blueprint, carts.blueprint, checkout.blueprint, orders.blueprint):
         app.register_blueprint(blueprint)
-
-    @app.get("/")
-    def about() -> dict[str, Any]:
-        return {name: type(app.extensions[name]).__name__ for name in ("carts", "orders", "events")}
-
     return app
