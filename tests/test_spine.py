@@ -70,7 +70,7 @@ def test_client_and_server_share_a_trace(recorder: Recorder) -> None:
             "server.address": "127.0.0.1",
             "server.port": server.port,
             "http.response.status_code": 200,
-            "network.protocol.version": "1.1",
+            "network.protocol.version": "1.0",
         },
         "status": "UNSET",
     }
