@@ -20,6 +20,8 @@ import traffic
 
 HERE = Path(__file__).resolve().parent
 PATIENCE = 60.0
+# One worker, as carts and orders may be in its memory.
+GUNICORN = ["-m", "gunicorn", "--workers=1", "--threads=8"]
 
 
 @dataclass(frozen=True)
@@ -47,13 +49,9 @@ def services() -> tuple[list[Service], dict[str, str]]:
     """The services, and the variables by which they find each other."""
     storefront, inventory, payment = free_ports(3)
     found = [
-        Service(
-            "inventory",
-            ["-m", "uvicorn", "--factory", "inventory:create_app", f"--port={inventory}"],
-            inventory,
-        ),
-        Service("payment", ["-m", "flask", "--app=payment", "run", f"--port={payment}"], payment),
-        Service("storefront", ["-m", "flask", "--app=storefront", "run", f"--port={storefront}"], storefront),
+        Service("inventory", ["-m", "uvicorn", "--factory", "inventory:create_app", f"--port={inventory}"], inventory),
+        Service("payment", [*GUNICORN, f"--bind=127.0.0.1:{payment}", "payment:create_app()"], payment),
+        Service("storefront", [*GUNICORN, f"--bind=127.0.0.1:{storefront}", "storefront:create_app()"], storefront),
     ]
     if os.environ.get("SHOP_KAFKA_BOOTSTRAP"):
         found.append(Service("fulfilment", ["-m", "fulfilment"], None))

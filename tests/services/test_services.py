@@ -63,9 +63,7 @@ def test_kafka_delivers_a_record_with_headers(kafka: Kafka) -> None:
 
 
 @pytest.mark.process
-def test_restart_keeps_address_and_data(
-    postgres: PostgreSQL, redis_server: Redis, redis_cluster: RedisCluster
-) -> None:
+def test_restart_keeps_address_and_data(postgres: PostgreSQL, redis_server: Redis, redis_cluster: RedisCluster) -> None:
     """After a restart each server answers at the same address, and PostgreSQL still has its rows."""
     for service in (postgres, redis_server, redis_cluster):
         if not service.ours:
@@ -114,9 +112,7 @@ def test_killed_owner_leaves_no_server(redis_server: Redis) -> None:
     """A test process that is killed outright leaves neither a server nor its folder behind."""
     if not redis_server.ours:
         pytest.skip("Redis was given from outside")
-    program = (
-        "import services; s = services.open_service('redis'); print(s.folder, s.port, flush=True); input()"
-    )
+    program = "import services; s = services.open_service('redis'); print(s.folder, s.port, flush=True); input()"
     environment = {name: value for name, value in os.environ.items() if not name.startswith("TEST_")}
     with subprocess.Popen(
         [sys.executable, "-c", program],

@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,8 @@ from services.service import Missing
 TITLE = "Kafka"
 GIVEN = "TEST_KAFKA_BOOTSTRAP"
 POM = Path(__file__).with_name("pom.xml")
+# Named whole: a short name would be looked up in the repository first. Its version is in the pom.
+COPY = "org.apache.maven.plugins:maven-dependency-plugin:copy-dependencies"
 # Long enough for 43 MB over a slow line.
 PATIENCE = 600.0
 
@@ -39,7 +42,7 @@ def fetch() -> Path:
 
 
 def _resolve(maven: str, folder: Path) -> None:
-    argv = [maven, "-q", "-B", "-f", str(POM), "dependency:copy-dependencies", f"-DoutputDirectory={folder}"]
+    argv = [maven, "-q", "-B", "-f", str(POM), COPY, f"-DoutputDirectory={folder}"]
     try:
         done = subprocess.run(argv, capture_output=True, text=True, timeout=PATIENCE, check=False)
     except subprocess.TimeoutExpired:
@@ -47,9 +50,8 @@ def _resolve(maven: str, folder: Path) -> None:
     else:
         if done.returncode == 0:
             return
-        said = done.stdout.splitlines()
-        errors = [line for line in said if line.startswith("[ERROR]")] or said or ["it said nothing"]
-        reason = f"Maven could not resolve its jars ({errors[0].removeprefix('[ERROR]').strip()})"
+        errors = re.findall(r"\[ERROR\] +(.+)", done.stdout) or ["it said nothing"]
+        reason = f"Maven could not resolve its jars ({errors[0]})"
     raise Missing(TITLE, reason, f"give Maven a repository that it can reach or set {GIVEN}")
 
 
