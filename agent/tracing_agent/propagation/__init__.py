@@ -1,0 +1,1 @@
+"""How a trace crosses a process boundary: the header formats, and OpenTelemetry propagators over them."""
