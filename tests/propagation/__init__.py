@@ -1,0 +1,1 @@
+"""Propagation: the formats as plain functions, and OpenTelemetry propagators over them."""
