@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from tracing_agent.semconv.errors import interrupted, recorded
 from tracing_agent.semconv.http import server_request, server_response
-from tracing_agent.trace.begin import admit, enter, leave, receiver
+from tracing_agent.trace.begin import admit, entered, leave, receiver
+from tracing_agent.trace.sdk import Context, attach
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
 
     Fault = Callable[[BaseException], None]
 
-#: In the environment of a request that has its span: applications and middlewares below make none.
-MARK = "tracing_agent.exchange"
+#: In the environment of a request: its span. Applications and middlewares below make none.
+MARK = "tracing_agent.span"
 
 
 def server(operation: Operation) -> Wrap:
@@ -41,8 +42,11 @@ def server(operation: Operation) -> Wrap:
                         request(span, environ)  # type: ignore[arg-type]
                         if engine.deferred:
                             span = admit(engine, span)  # type: ignore[arg-type]
-                    exchange = environ[MARK] = Exchange(span, start_response, fault)
-                    token = enter(span, carrier.baggage_from_environ(environ))
+                    # The span and not the exchange: that one holds the body, which may hold the environment.
+                    environ[MARK] = span
+                    context = entered(span, carrier.baggage_from_environ(environ))
+                    exchange = Exchange(span, start_response, context, fault)
+                    token = attach(context)
             except Exception as error:
                 span = None
                 fault(error)
@@ -110,11 +114,12 @@ def _text(path: str) -> str:
 class Exchange:
     """One request on its way: stands in for ``start_response`` and for the body, in one object."""
 
-    __slots__ = ("_body", "_fault", "_next", "_start_response", "span", "status")
+    __slots__ = ("_body", "_context", "_fault", "_next", "_start_response", "span", "status")
 
-    def __init__(self, span: Span | Dropped, start_response: Any, fault: Fault) -> None:
+    def __init__(self, span: Span | Dropped, start_response: Any, context: Context, fault: Fault) -> None:
         self.span: Any = span
         self._start_response = start_response
+        self._context = context
         self._fault = fault
         self.status = ""
 
@@ -154,7 +159,7 @@ class Exchange:
         return self
 
     def __next__(self) -> bytes:
-        token = enter(self.span)
+        token = attach(self._context)
         try:
             if self._next is None:
                 self._next = iter(self._body).__next__
@@ -172,7 +177,7 @@ class Exchange:
     def close(self) -> None:
         """The server is done with the body, or the client has gone."""
         close = getattr(self._body, "close", None)
-        token = enter(self.span)
+        token = attach(self._context)
         try:
             if close is not None:
                 close()

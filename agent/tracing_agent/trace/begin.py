@@ -133,13 +133,18 @@ def admit(engine: Engine, span: Span) -> Span | Dropped:
     return span
 
 
-def enter(span: Span | Dropped, baggage: dict[str, str] | None = None) -> Any:
-    """Make ``span`` the current one (and ``baggage`` that of the context); `leave` undoes it with the token."""
+def entered(span: Span | Dropped, baggage: dict[str, str] | None = None) -> Context:
+    """The current context with ``span`` as the current one (and ``baggage`` as its baggage), ready to be attached."""
     context = Context(current())
     dict.__setitem__(context, SPAN_KEY, span)
     if baggage:
         dict.__setitem__(context, BAGGAGE_KEY, baggage)
-    return attach(context)
+    return context
+
+
+def enter(span: Span | Dropped) -> Any:
+    """Make ``span`` the current one; `leave` undoes it with the token."""
+    return attach(entered(span))
 
 
 def leave(token: Any) -> None:
