@@ -16,13 +16,12 @@ from tracing_agent.patching.targets import Missing, Patch, apply
 from tracing_agent.resource import resource
 from tracing_agent.trace import sdk
 from tracing_agent.trace.carrier import Carrier
+from tracing_agent.trace.limits import limits_of
 from tracing_agent.trace.provider import EXIT_TIMEOUT, TracerProvider
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FrameType, ModuleType
-
-    from opentelemetry.sdk.trace import SpanLimits
 
 
 class Agent:
@@ -49,7 +48,7 @@ class Agent:
             sampler=_sampler(settings),
             resource=self._resource,
             shutdown_on_exit=False,
-            span_limits=_limits(settings),
+            span_limits=limits_of(settings),
             carrier=Carrier(_propagators(settings)),
         )
         self.provider.pipeline = self.pipeline
@@ -224,24 +223,6 @@ def _sampler(settings: Settings) -> sdk.sampling.Sampler:
             f"OTEL_TRACES_SAMPLER={settings.sampler!r} is not known; using 'parentbased_always_on' instead",
         )
     return known.get(name, sampling.DEFAULT_ON)
-
-
-def _limits(settings: Settings) -> SpanLimits:
-    from opentelemetry.sdk.trace import SpanLimits
-
-    def limit(value: int | None) -> int:
-        return SpanLimits.UNSET if value is None else value
-
-    return SpanLimits(
-        max_attributes=limit(settings.max_attributes),
-        max_events=limit(settings.max_events),
-        max_links=limit(settings.max_links),
-        max_span_attributes=limit(settings.max_span_attributes),
-        max_event_attributes=limit(settings.max_event_attributes),
-        max_link_attributes=limit(settings.max_link_attributes),
-        max_attribute_length=limit(settings.max_attribute_length),
-        max_span_attribute_length=limit(settings.max_span_attribute_length),
-    )
 
 
 def _propagators(settings: Settings) -> tuple[str, ...]:

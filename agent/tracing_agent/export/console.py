@@ -31,7 +31,7 @@ class ConsoleExporter:
         for span in spans:
             self._traces.setdefault(span.trace.id, []).append(span)
             self._held += 1
-            if span.up is None or span.up.is_remote:
+            if type(span.up) is not int:
                 ended[span.trace.id] = None
         for trace_id in ended:
             self._print(trace_id, resource)
@@ -66,7 +66,7 @@ def waterfall(spans: Sequence[Span], service: str) -> list[str]:
     own = {span.span_id for span in spans}
     children: dict[int, list[Span]] = {}
     for span in sorted(spans, key=lambda span: span._start_time):
-        up = span.up.span_id if span.up is not None else 0
+        up = span.up if type(span.up) is int else 0
         children.setdefault(up if up in own else 0, []).append(span)
     lines = [
         f"trace {spans[0].trace.id:032x}  {service}  {_duration(total)}  {len(spans)} span{'s' * (len(spans) > 1)}"

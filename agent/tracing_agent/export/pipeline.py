@@ -5,7 +5,7 @@ from __future__ import annotations
 import _thread
 from _queue import Empty, SimpleQueue
 from collections import deque
-from time import monotonic
+from time import monotonic, time_ns
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tracing_agent.export.health import Health
@@ -103,7 +103,7 @@ class Pipeline:
         self.health = Health()
         self.pace = Pace(self.health)
         self.thread: int | None = None
-        self.inherited: set[int] = set()
+        self.forked_at = 0
         # The queue length at which `offer` has more to do than to append: start the thread, wake it, drop.
         self.act_at = 0
 
@@ -242,8 +242,10 @@ class Pipeline:
         except IndexError:
             pass
         self.health.taken += len(spans)
-        if self.inherited:
-            own = [span for span in spans if span.span_id not in self.inherited]
+        if self.forked_at:
+            # Begun by the parent process, which exports them itself.
+            since = self.forked_at
+            own = [span for span in spans if span.__dict__.get("begun", span._start_time) >= since]
             self.health.inherited += len(spans) - len(own)
             spans = own
         return spans
@@ -261,11 +263,6 @@ class Pipeline:
         """In a forked child: nothing is shared with the parent."""
         self.closed = False
         self.reset()
-        span = current().get(SPAN_KEY)
-        while span is not None and len(self.inherited) < 64:
-            span_id = getattr(span, "span_id", None)
-            if span_id is not None:
-                self.inherited.add(span_id)
-            span = getattr(span, "up", None)
+        self.forked_at = time_ns()
         for exporter in self.exporters:
             exporter.forget()

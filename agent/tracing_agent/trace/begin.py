@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tracing_agent.trace.engine import DROP, SAMPLE, new
+from tracing_agent.trace.engine import DROP, SAMPLE, below, new
 from tracing_agent.trace.sdk import BAGGAGE_KEY, SPAN_KEY, SUPPRESS_KEY, Context, attach, current, detach
 from tracing_agent.trace.span import RANDOM, SAMPLED, Dropped, Span, Trace
 
@@ -49,7 +49,7 @@ def beginner(engine: Engine, operation: Operation) -> Begin:
         span = new(Span)
         span.trace = trace
         span.span_id = span_id()
-        span.up = up
+        span.up = up.span_id if parented and type(up) is Span else below(up, trace)
         span.origin = origin
         span._name = name
         span.values = {}
@@ -83,7 +83,7 @@ def receiver(engine: Engine, operation: Operation) -> Callable[[Any], Span | Dro
         span.trace = trace
         span.span_id = span_id()
         # A remote decision can come without ids (B3): then this span is a root.
-        span.up = up if up is not None and up.span_id else None
+        span.up = below(up, trace) if up is not None and up.span_id else None
         span.origin = origin
         span._name = name
         span.values = {}

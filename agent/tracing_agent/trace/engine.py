@@ -31,7 +31,15 @@ if TYPE_CHECKING:
 
 _LOW = (1 << 64) - 1
 DROP, SAMPLE = sdk.sampling.Decision.DROP, sdk.sampling.Decision.RECORD_AND_SAMPLE
+ONLY = sdk.sampling.Decision.RECORD_ONLY
 new: Callable[[type[Span]], Span] = object.__new__
+
+
+def below(up: Any, trace: Trace) -> Any:
+    """What a child keeps of its parent: an id where they share the trace, an identity otherwise."""
+    if type(up) is Span or type(up) is Dropped:
+        return up.span_id if up.trace is trace else up.get_span_context()
+    return up
 
 
 class Ids(RandomIdGenerator):
@@ -69,8 +77,8 @@ class Engine:
         clock: Callable[[], int] = time_ns,
         carrier: Carrier | None = None,
     ) -> None:
-        self.sampler = sampler
-        self.rule = sdk.plain_rule(sampler)
+        self.watched = False
+        self.sampled_by(sampler)
         self.ids = ids
         self.random = RANDOM if getattr(ids, "is_trace_id_random", lambda: True)() else 0
         self.limits = limits
@@ -78,10 +86,14 @@ class Engine:
         self.processors = processors
         self.clock = clock
         self.carrier = carrier or Carrier()
-        self.deferred = self.rule is None
-        self.watched = False
         self.take: Callable[[Span], None] | None = None
         self.started = 0
+
+    def sampled_by(self, sampler: sdk.sampling.Sampler) -> None:
+        """Let ``sampler`` decide."""
+        self.sampler = sampler
+        self.rule = sdk.plain_rule(sampler)
+        self.deferred = self.watched or self.rule is None
 
     def watch(self) -> None:
         """Span processors were added: they see every span from now on."""
@@ -109,7 +121,10 @@ class Engine:
 
     def show_end(self, span: Span) -> None:
         """Let span processors see an ended span."""
+        ended = span.__dict__.pop("on_ended", None)
         try:
+            if ended is not None:
+                ended()
             ending = getattr(self.processors, "_on_ending", None)
             if ending is not None:
                 ending(span)
@@ -132,7 +147,10 @@ class Engine:
         up = self.parent(current() if context is None else context)
         span, result = self._sampled(origin, name, up, context, attributes, links)
         if type(span) is Span:
-            span._start_time = self.clock() if start_time is None else start_time
+            span._start_time = now = self.clock()
+            if start_time is not None:
+                # When it really began tells a forked child whether it is its own.
+                span._start_time, span.__dict__["begun"] = start_time, now
             if result is not None:
                 attributes = result.attributes
             if attributes:
@@ -173,7 +191,7 @@ class Engine:
         span = new(Span)
         span.trace = trace
         span.span_id = self.ids.generate_span_id()
-        span.up = up
+        span.up = below(up, trace)
         span.origin = origin
         span._name = name
         span._end_time = None

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import copy
 import os
+import weakref
 from time import time_ns
 from typing import TYPE_CHECKING, Any
 
+from opentelemetry import trace as trace_api
 from opentelemetry.sdk import trace as sdk_trace
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import NonRecordingSpan, SpanKind
 
 from tracing_agent.trace import sdk
-from tracing_agent.trace.engine import Engine, Ids
-from tracing_agent.trace.span import Origin, Span
+from tracing_agent.trace.engine import DROP, ONLY, SAMPLE, Engine, Ids
+from tracing_agent.trace.identity import SAMPLED, Dropped, Origin
+from tracing_agent.trace.limits import limits_from
+from tracing_agent.trace.processors import Processors
+from tracing_agent.trace.span import Span
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
-    from opentelemetry import trace as trace_api
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace.id_generator import IdGenerator
     from opentelemetry.util import types
@@ -43,9 +48,13 @@ class Tracer(sdk_trace.Tracer):
         tracer._engine = engine
         tracer._origins = {}
         tracer._scope = scope
+        tracer._count = sdk.counter(tracer)
+        if tracer._count is not None:
+            engine.watch()
         return tracer
 
     _scope: InstrumentationScope
+    _count: Callable[[Any, Any], Callable[[], None]] | None
 
     def start_span(
         self,
@@ -69,7 +78,47 @@ class Tracer(sdk_trace.Tracer):
         if type(span) is Span and not (record_exception and set_status_on_exception):
             span._record_exception = record_exception
             span._set_status_on_exception = set_status_on_exception
+        if self._count is not None:
+            self._counted(span, context)
         return span
+
+    def _counted(self, span: Span | Dropped, context: sdk.Context | None) -> None:
+        """Count the span in the SDK's own metrics."""
+        assert self._count is not None
+        parent = sdk.get_current_span(context).get_span_context()
+        decision = DROP
+        if type(span) is Span:
+            decision = SAMPLE if span.trace.flags & SAMPLED else ONLY
+        ended = self._count(parent if parent.is_valid else None, decision)
+        if type(span) is Span:
+            span.__dict__["on_ended"] = ended
+
+    @sdk.context_manager
+    def start_as_current_span(
+        self,
+        name: str,
+        context: sdk.Context | None = None,
+        kind: SpanKind = SpanKind.INTERNAL,
+        attributes: types.Attributes = None,
+        links: Sequence[trace_api.Link] | None = (),
+        start_time: int | None = None,
+        record_exception: bool = True,
+        set_status_on_exception: bool = True,
+        end_on_exit: bool = True,
+    ) -> Iterator[trace_api.Span]:
+        span = self.start_span(
+            name, context, kind, attributes, links, start_time, record_exception, set_status_on_exception
+        )
+        try:
+            with trace_api.use_span(span, record_exception=False, set_status_on_exception=False) as current:
+                yield current
+        except Exception as error:
+            if type(span) is Span:
+                span.escaped(error, record_exception, set_status_on_exception)
+            raise
+        finally:
+            if end_on_exit:
+                span.end()
 
 
 class TracerProvider(sdk_trace.TracerProvider):
@@ -92,13 +141,15 @@ class TracerProvider(sdk_trace.TracerProvider):
         **later: Any,
     ) -> None:
         ids = Ids() if id_generator is None else id_generator
+        watched = active_span_processor is not None
+        self._engines: list[Engine] = []
         super().__init__(
             sampler=sampler,
             resource=resource,
             shutdown_on_exit=shutdown_on_exit,
-            active_span_processor=active_span_processor,
+            active_span_processor=active_span_processor or Processors(self._watch),
             id_generator=ids,
-            span_limits=span_limits,
+            span_limits=span_limits or limits_from(),
             **later,
         )
         self.engine = Engine(
@@ -110,11 +161,30 @@ class TracerProvider(sdk_trace.TracerProvider):
             clock=clock,
             carrier=carrier,
         )
-        if active_span_processor is not None:
-            self.engine.watch()
+        self._engines.append(self.engine)
+        if watched:
+            self._watch()
         self.pipeline: Pipeline | None = None
-        if hasattr(os, "register_at_fork") and type(ids) is Ids:
-            os.register_at_fork(after_in_child=ids.reseed)
+        if hasattr(os, "register_at_fork"):
+            # After the SDK's own hook, which may have given the provider the child's resource.
+            weak = weakref.WeakMethod(self._forked)
+
+            def after_in_child() -> None:
+                forked = weak()
+                if forked is not None:
+                    forked()
+
+            os.register_at_fork(after_in_child=after_in_child)
+
+    def _watch(self) -> None:
+        for engine in self._engines:
+            engine.watch()
+
+    def _forked(self) -> None:
+        ids = self.engine.ids
+        if type(ids) is Ids:
+            ids.reseed()
+        self.replace_resource(self._resource)
 
     def get_tracer(
         self,
@@ -128,7 +198,7 @@ class TracerProvider(sdk_trace.TracerProvider):
             scope = InstrumentationScope(
                 instrumenting_module_name or "", instrumenting_library_version or "", schema_url, attributes
             )
-            return Tracer.of(tracer, self.engine, scope)
+            return Tracer.of(tracer, self._engine_now(), scope)
         return tracer
 
     def force_flush(self, timeout_millis: int = 30000) -> bool:
@@ -142,11 +212,22 @@ class TracerProvider(sdk_trace.TracerProvider):
         if self.pipeline is not None:
             self.pipeline.close(EXIT_TIMEOUT)
 
+    def _engine_now(self) -> Engine:
+        """The engine of tracers made from now on: another one once the program has replaced ``provider.sampler``."""
+        for engine in self._engines:
+            if engine.sampler is self.sampler:
+                return engine
+        engine = copy.copy(self.engine)
+        engine.sampled_by(self.sampler)
+        self._engines.append(engine)
+        return engine
+
     def add_span_processor(self, span_processor: sdk_trace.SpanProcessor) -> None:
         super().add_span_processor(span_processor)
-        self.engine.watch()
+        self._watch()
 
     def replace_resource(self, resource: Resource) -> None:
         """Give spans ended from now on another resource: a forked child's."""
         self._resource = resource
-        self.engine.resource = resource
+        for engine in self._engines:
+            engine.resource = resource

@@ -114,6 +114,21 @@ def set_global(provider: _trace_api.TracerProvider) -> bool:
     return _trace_api.get_tracer_provider() is provider
 
 
+def counter(tracer: _sdk_trace.Tracer) -> Callable[[Any, Any], Callable[[], None]] | None:
+    """What the SDK's own metrics count a begun span with, where they are on (SDK 1.42 and later, by variable)."""
+    metrics = getattr(tracer, "_tracer_metrics", None)
+    if metrics is None or type(metrics).__name__ == "NoOpTracerMetrics":
+        return None
+    found: Callable[[Any, Any], Callable[[], None]] = metrics.start_span
+    return found
+
+
+try:
+    from opentelemetry.util._decorator import _agnosticcontextmanager as context_manager
+except ImportError:
+    from contextlib import contextmanager as context_manager  # type: ignore[assignment]
+
+
 def tracer_enabled(tracer: _sdk_trace.Tracer) -> bool:
     """Whether a tracer configurator left this tracer on (SDK 1.40 and later)."""
     config = getattr(tracer, "_tracer_config", None)
@@ -126,6 +141,8 @@ __all__ = [
     "SUPPRESS_KEY",
     "Context",
     "attach",
+    "context_manager",
+    "counter",
     "current",
     "detach",
     "get_current_span",

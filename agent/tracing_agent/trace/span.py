@@ -6,140 +6,39 @@ attributes) and on its `Trace` (ids, flags, state). The API's own objects are ma
 
 from __future__ import annotations
 
-from types import MappingProxyType
+from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry.attributes import BoundedAttributes
-from opentelemetry.sdk.trace import Event, ReadableSpan
-from opentelemetry.sdk.trace import Span as SDKSpan
+from opentelemetry.sdk.trace import Event
 from opentelemetry.sdk.trace import logger as sdk_logger
 from opentelemetry.sdk.util import BoundedList
-from opentelemetry.trace import Link, SpanContext, SpanKind
+from opentelemetry.trace import Link, SpanContext
 from opentelemetry.trace.status import Status, StatusCode
 
+from tracing_agent.trace.attributes import LIMIT, UNPRINTABLE, clean
 from tracing_agent.trace.identity import RANDOM, SAMPLED, Dropped, Origin, Trace, span_context
+from tracing_agent.trace.readable import Readable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from opentelemetry.sdk.trace import SpanLimits
-    from opentelemetry.sdk.util.instrumentation import InstrumentationScope
     from opentelemetry.util import types
 
 
-_UNSET = Status(StatusCode.UNSET)
+# Attributes below the limit from which threads that set them take turns.
+_NEAR = 32
 _PLAIN = frozenset((str, bool, int, float, bytes))
 
 
-class Span(SDKSpan):
-    """A recorded span. ``values`` holds the attributes that are not constants of the origin; instrumentations write
-    it directly, with values of the types that OTLP knows; everybody else goes through `set_attribute`.
+class Span(Readable):
+    """A recorded span.
+
+    Instrumentations write `values` directly, with values of the types that OTLP knows; everybody else goes through
+    `set_attribute`.
     """
 
-    __slots__ = ("_end_time", "_name", "_start_time", "origin", "span_id", "trace", "up", "values")
-
-    trace: Trace
-    span_id: int
-    _start_time: int
-    up: Any
-    origin: Origin
-    values: dict[str, Any]
-
-    recording = True
-    is_remote = False
-    # Rarely set: kept in the instance's dictionary, which exists only then.
-    _status = _UNSET
-    _events: Any = ()
-    _links: Any = ()
-    _dropped = 0
-    _record_exception = True
-    _set_status_on_exception = True
-    _trace_config = None
-
-    # -- what the SDK's own methods and properties read -------------------------------------------------------------
-
-    @property
-    def _context(self) -> SpanContext:  # type: ignore[override]
-        return self.get_span_context()
-
-    @property
-    def context(self) -> SpanContext:
-        return self.get_span_context()
-
-    def get_span_context(self) -> SpanContext:
-        context: SpanContext | None = self.__dict__.get("identity")
-        if context is None:
-            context = self.__dict__["identity"] = span_context(self.trace, self.span_id)
-        return context
-
-    @property
-    def _parent(self) -> SpanContext | None:  # type: ignore[override]
-        up = self.up
-        if up is None or type(up) is SpanContext:
-            return up
-        if type(up) is Span or type(up) is Dropped:
-            return up.get_span_context()
-        return span_context(Trace(up.trace_id, up.flags, up.state, True), up.span_id, is_remote=True)
-
-    @property
-    def _kind(self) -> SpanKind:  # type: ignore[override]
-        return self.origin.kind
-
-    @property
-    def _resource(self) -> Any:  # type: ignore[override]
-        return self.origin.engine.resource
-
-    @property
-    def _instrumentation_scope(self) -> InstrumentationScope:  # type: ignore[override]
-        return self.origin.scope
-
-    @property
-    def _instrumentation_info(self) -> Any:  # type: ignore[override]
-        from opentelemetry.sdk.util.instrumentation import InstrumentationInfo
-
-        scope = self.origin.scope
-        return InstrumentationInfo(scope.name, scope.version or "", scope.schema_url)
-
-    @property
-    def _limits(self) -> SpanLimits:
-        return self.origin.engine.limits
-
-    @property
-    def _sampler(self) -> Any:  # type: ignore[override]
-        return self.origin.engine.sampler
-
-    @property
-    def _span_processor(self) -> Any:  # type: ignore[override]
-        return self.origin.engine.processors
-
-    @property
-    def _attributes(self) -> dict[str, Any]:  # type: ignore[override]
-        constant = self.origin.attributes
-        return {**constant, **self.values} if constant else self.values
-
-    @property
-    def attributes(self) -> types.Attributes:
-        return MappingProxyType(self._attributes)
-
-    @property
-    def dropped_attributes(self) -> int:
-        return self._dropped
-
-    @property
-    def dropped_events(self) -> int:
-        return getattr(self._events, "dropped", 0)
-
-    @property
-    def dropped_links(self) -> int:
-        return getattr(self._links, "dropped", 0)
-
-    def __repr__(self) -> str:
-        return f'_Span(name="{self._name}", context={self.get_span_context()})'
-
-    # -- recording --------------------------------------------------------------------------------------------------
-
-    def is_recording(self) -> bool:
-        return self._end_time is None
+    __slots__ = ()
 
     def set_attribute(self, key: str, value: types.AttributeValue) -> None:
         if self._end_time is not None:
@@ -151,31 +50,97 @@ class Span(SDKSpan):
         if self._end_time is not None:
             sdk_logger.warning("Setting attribute on ended span.")
             return
-        # A copy: the SDK's cleaner walks the mapping, and another thread may be changing it.
-        for key, value in dict(attributes).items():
-            self._set(key, value)
+        limits = self.origin.engine.limits
+        cleaned = clean(attributes, None, limits.max_span_attribute_length)
+        self._dropped += cleaned.dropped
+        for key, value in cleaned.items():
+            self._put(key, value)
 
     def _set(self, key: str, value: Any) -> None:
-        limits = self.origin.engine.limits
-        length = limits.max_span_attribute_length
-        values = self.values
+        length = self.origin.engine.limits.max_span_attribute_length
         if type(key) is not str or not key or type(value) not in _PLAIN or length is not None:
             # The installed SDK's own rules for the rest: sequences, maps, None, invalid types, truncation.
             cleaner = BoundedAttributes(None, None, immutable=False, max_value_len=length)
-            cleaner[key] = value
+            try:
+                cleaner[key] = value
+            except Exception:
+                cleaner[key] = UNPRINTABLE
             if key not in cleaner:
                 self._dropped += cleaner.dropped
                 return
             value = cleaner[key]
-        most = limits.max_span_attributes
-        if most is not None and key not in values and len(values) + len(self.origin.attributes) >= most:
-            # As the SDK does: the oldest makes room for the newest.
-            self._dropped += 1
-            if not values:
-                return
-            values.pop(next(iter(values)), None)
+        self._put(key, value)
+
+    def _put(self, key: str, value: Any) -> None:
+        if key in self.origin.attributes:
+            # One span of many says otherwise: it gets an origin without constants, and these among its own.
+            self.values = {**self.origin.attributes, **self.values}
+            self.origin = self.origin.engine.origin(self.origin.scope, self.origin.kind, {}, self.origin.suppresses)
+        most = self.origin.engine.limits.max_span_attributes
+        values = self.values
+        if most is not None and len(values) + len(self.origin.attributes) + _NEAR >= most:
+            with LIMIT.lock:
+                self._put_limited(key, value, most - len(self.origin.attributes))
+            return
         values.pop(key, None)
         values[key] = value
+
+    def _put_limited(self, key: str, value: Any, most: int) -> None:
+        values = self.values
+        values.pop(key, None)
+        if most <= 0:
+            self._dropped += 1
+            return
+        if len(values) >= most:
+            # As the SDK does: the oldest makes room for the newest.
+            values.pop(next(iter(values)))
+            self._dropped += 1
+        values[key] = value
+
+    def add_event(self, name: str, attributes: types.Attributes = None, timestamp: int | None = None) -> None:
+        limits = self.origin.engine.limits
+        bounded = clean(attributes, limits.max_event_attributes, limits.max_attribute_length, immutable=True)
+        self._add_event(Event(name=name, attributes=bounded, timestamp=timestamp))
+
+    def add_link(self, context: SpanContext, attributes: types.Attributes = None) -> None:
+        if not (context and (context.is_valid or attributes or context.trace_state)):
+            return
+        limits = self.origin.engine.limits
+        bounded = clean(attributes, limits.max_link_attributes, limits.max_attribute_length, immutable=True)
+        self._add_link(Link(context=context, attributes=bounded))
+
+    def record_exception(
+        self,
+        exception: BaseException,
+        attributes: types.Attributes = None,
+        timestamp: int | None = None,
+        escaped: bool = False,
+    ) -> None:
+        try:
+            super().record_exception(exception, attributes, timestamp, escaped)
+        except Exception:
+            # Its text cannot be had, but the program has to see its own exception and not this one.
+            kind = type(exception)
+            given = {"exception.type": f"{kind.__module__}.{kind.__qualname__}", "exception.message": UNPRINTABLE}
+            self.add_event("exception", {**given, **(attributes or {})}, timestamp)
+
+    def __exit__(self, exc_type: Any, exc_val: BaseException | None, exc_tb: TracebackType | None) -> None:
+        if exc_val is not None:
+            self.escaped(exc_val, self._record_exception, self._set_status_on_exception, escaped=True)
+        self.end()
+
+    def escaped(self, error: BaseException, record: bool, set_status: bool, escaped: bool = False) -> None:
+        """An exception leaves the block that the span stands for."""
+        if not self.is_recording():
+            return
+        if record:
+            self.record_exception(error, escaped=escaped)
+        if set_status:
+            try:
+                text = f"{type(error).__name__}: {error}"
+            except Exception:
+                text = f"{type(error).__name__}: {UNPRINTABLE}"
+            self.set_status(Status(StatusCode.ERROR, text))
 
     def _add_event(self, event: Any) -> None:
         if self._end_time is not None:
@@ -220,16 +185,14 @@ class Span(SDKSpan):
         sdk_logger.warning("Calling start() on a started span.")
 
     def end(self, end_time: int | None = None) -> None:
-        if self._end_time is not None:
+        # Atomic, as several threads may end one span: the first stores what the others find.
+        mine = object()
+        if self._end_time is not None or self.__dict__.setdefault("ender", mine) is not mine:
             sdk_logger.warning("Calling end() on an ended span.")
         elif end_time is None:
             self.origin.finish(self)
         else:
             self.origin.engine.finish_at(self, end_time)
-
-    def _readable_span(self) -> ReadableSpan:
-        # Nothing can change it once it has ended, and no processor is handed it before.
-        return self
 
 
 __all__ = ["RANDOM", "SAMPLED", "Dropped", "Event", "Origin", "Span", "Trace", "span_context"]
