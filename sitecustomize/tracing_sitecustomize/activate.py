@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 
+from tracing_agent.faults import WARN, describe, say
 from tracing_agent.patching.imports import when_imported
 from tracing_instrumentations.registry import LIBRARIES
 
@@ -12,20 +14,23 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 _done = False
+#: Why this process is not traced although it imported something to trace; said once.
+_aside: str | None = None
 
 
-def activate() -> str | None:
-    """Hook the imports of everything that is traced; a sentence if that is not wanted and the user should know."""
+def activate() -> None:
+    """Hook the imports of everything that is traced; once in a process."""
     global _done
-    if _done or os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
-        return None
+    if _done:
+        return
     _done = True
     for library in LIBRARIES:
         for trigger in library.triggers:
             when_imported(trigger, _Hook(library.name, trigger))
     # The program's own spans need our provider before it asks for a tracer.
     when_imported("opentelemetry.trace", _api_imported)
-    return None
+    # What a traced program starts may be anything, and may have its stderr read: it is not told what it lacks.
+    os.environ["_TRACING_AGENT_PARENT"] = str(os.getpid())
 
 
 class _Hook:
@@ -36,17 +41,50 @@ class _Hook:
         self.trigger = trigger
 
     def __call__(self, module: ModuleType) -> None:
-        from tracing_agent.agent import library_imported
+        if _agent_usable():
+            from tracing_agent.agent import library_imported
 
-        library_imported(self.library, self.trigger, module)
+            library_imported(self.library, self.trigger, module)
 
 
 def _api_imported(module: ModuleType) -> None:
-    # While the agent itself imports the API, its own start goes on anyway.
-    import sys
+    if _agent_usable():
+        from tracing_agent.agent import start
 
-    if "tracing_agent.agent" in sys.modules:
-        return
-    from tracing_agent.agent import start
+        start()
 
-    start()
+
+def _agent_usable() -> bool:
+    """Whether the agent and what it needs can be imported; if not, that was said."""
+    global _aside
+    if _aside is None and "tracing_agent.agent" not in sys.modules:
+        _aside = _in_the_way()
+        if _aside is None:
+            try:
+                import tracing_agent.agent  # noqa: F401
+            except ImportError as error:
+                _aside = describe(error)
+        if _aside is not None:
+            say(WARN, f"not tracing: {_aside}")
+    return _aside is None
+
+
+def _in_the_way() -> str | None:
+    """A module of the program's own where the OpenTelemetry API should be: ours would import, and run, that one."""
+    from importlib.machinery import PathFinder
+    from importlib.util import find_spec
+
+    name = "opentelemetry"
+    found = sys.modules.get(name)
+    if found is not None:
+        file, places = getattr(found, "__file__", None), getattr(found, "__path__", None)
+    else:
+        spec = find_spec(name)
+        if spec is None:
+            return None
+        file = spec.origin if spec.has_location else None
+        places = spec.submodule_search_locations
+    # The API's package has no file of its own; one that has may still hold the API.
+    if file is None or (places is not None and PathFinder.find_spec(f"{name}.trace", places) is not None):
+        return None
+    return f"{file} stands in the place of the package {name}; rename it to have this program traced"

@@ -7,7 +7,10 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import NoReturn
+    from collections.abc import Mapping
+
+#: `errno.ENOEXEC`, the same wherever there is exec.
+ENOEXEC = 8
 
 USAGE = """\
 usage: tracing-run COMMAND [ARGUMENT...]      run a Python program with tracing
@@ -31,21 +34,18 @@ FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "onpath")
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line ``arguments`` (by default the process's); returns only where nothing was launched."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    if not arguments:
-        sys.stderr.write(USAGE)
-        return 2
-    first = arguments[0]
+    first = arguments[0] if arguments else ""
+    if not __package__:
+        # Run by its path, as is possible after `pip install --target DIR`.
+        sys.path.append(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     if first in ("-h", "--help"):
-        sys.stdout.write(USAGE)
-        return 0
+        return _write(1, USAGE, 0)
     if first == "--version":
         from tracing_agent import __version__
 
-        sys.stdout.write(f"tracing-run {__version__}\n")
-        return 0
+        return _write(1, f"tracing-run {__version__}\n", 0)
     if first == "--print-path":
-        sys.stdout.write(FOLDER + "\n")
-        return 0
+        return _write(1, FOLDER + "\n", 0)
     if first == "watch":
         from tracing_watch.cli import main as watch
 
@@ -53,48 +53,93 @@ def main(arguments: list[str] | None = None) -> int:
     if first == "--":
         arguments = arguments[1:]
     elif first.startswith("-"):
-        sys.stderr.write(f"tracing-run: unknown option {first}; see tracing-run --help\n")
-        return 2
+        return _write(2, f"tracing-run: unknown option {first}; see tracing-run --help\n", 2)
     if not arguments:
-        sys.stderr.write(USAGE)
-        return 2
+        return _write(2, USAGE, 2)
     return launch(arguments, environment(os.environ))
 
 
-def environment(environ: os._Environ[str] | dict[str, str]) -> dict[str, str]:
+def environment(environ: Mapping[str, str]) -> dict[str, str]:
     """The environment in which a Python program is traced."""
-    found = dict(environ)
-    rest = [entry for entry in found.get("PYTHONPATH", "").split(os.pathsep) if entry and entry != FOLDER]
-    found["PYTHONPATH"] = os.pathsep.join([FOLDER, *rest])
-    found["_TRACING_RUN_PID"] = str(os.getpid())
-    return found
+    changed = dict(environ)
+    path = changed.get("PYTHONPATH")
+    # An empty entry is the working directory and stays; an empty variable is none.
+    if not path:
+        changed["PYTHONPATH"] = FOLDER
+    elif path.split(os.pathsep)[0] != FOLDER:
+        changed["PYTHONPATH"] = FOLDER + os.pathsep + path
+    # Whatever is launched on purpose is told why it is not traced, also from within a traced program.
+    changed.pop("_TRACING_AGENT_PARENT", None)
+    return changed
 
 
-def launch(command: list[str], environ: dict[str, str]) -> NoReturn:
-    """Become ``command``: same process, so that exit code, signals and streams are its own."""
-    # As a shell finds it: along PATH, unless it has a slash.
+def launch(command: list[str], environ: dict[str, str]) -> int:
+    """Become ``command``: same process, so that exit code, signals and streams are its own.
+
+    Returns only if that fails, with what a shell gives: 127 if there is no such command, 126 if it can't be executed.
+    """
     name = command[0]
-    from shutil import which
-
-    path = name if os.sep in name else which(name)
+    path = find(name, environ.get("PATH", os.defpath))
+    script = f"; run a script with: tracing-run python {name}" if name.endswith(".py") else ""
     if path is None:
-        _stop(127, f"{name}: command not found")
-    sys.stdout.flush()
-    sys.stderr.flush()
+        return _write(2, f"tracing-run: {name or repr(name)}: command not found on PATH{script}\n", 127)
+    _restore_signals()
     try:
         os.execve(path, command, environ)
-    except FileNotFoundError:
-        _stop(
-            127,
-            f"{name}: command not found" if not os.path.exists(path) else f"{name}: its interpreter is missing",
-        )
     except OSError as error:
-        _stop(126, f"{name}: {error.strerror or error}")
+        if error.errno == ENOEXEC and _is_text(path):
+            # A script without a first line that names an interpreter: as execvp(3) and shells do.
+            os.execve("/bin/sh", ["sh", path, *command[1:]], environ)
+        reason, code = error.strerror or str(error), 126
+        if isinstance(error, (FileNotFoundError, NotADirectoryError)):
+            # The file may be there all the same.
+            reason = "the interpreter named in its first line is missing" if os.path.exists(path) else reason
+            code = 127
+        elif os.path.isdir(path):
+            reason = "it is a directory"
+        return _write(2, f"tracing-run: {name}: {reason}{script}\n", code)
 
 
-def _stop(code: int, message: str) -> NoReturn:
-    sys.stderr.write(f"tracing-run: {message}\n")
-    raise SystemExit(code)
+def find(name: str, path: str) -> str | None:
+    """Where a shell would find the command: along ``path``, unless the name has a slash."""
+    # Not shutil.which, whose import costs half as much as starting Python.
+    if os.sep in name or (os.altsep and os.altsep in name):
+        return name
+    denied = None
+    for folder in path.split(os.pathsep):
+        candidate = os.path.join(folder, name)
+        if name and os.path.isfile(candidate):
+            if os.access(candidate, os.X_OK):
+                return candidate
+            denied = denied or candidate
+    return denied
+
+
+def _restore_signals() -> None:
+    """Python ignores these two from its start on, and what is ignored stays ignored across exec."""
+    # The built-in part of `signal`, whose own import costs as much as the rest of this command.
+    import _signal  # type: ignore[import-not-found]
+
+    for name in ("SIGPIPE", "SIGXFSZ"):
+        if hasattr(_signal, name):
+            _signal.signal(getattr(_signal, name), _signal.SIG_DFL)
+
+
+def _is_text(path: str) -> bool:
+    try:
+        with open(path, "rb") as file:
+            return b"\0" not in file.read(128)
+    except OSError:
+        return False
+
+
+def _write(descriptor: int, text: str, code: int) -> int:
+    """Write to standard output (1) or error (2), which may be closed; returns ``code``."""
+    try:
+        os.write(descriptor, os.fsencode(text))
+    except OSError:
+        pass
+    return code
 
 
 if __name__ == "__main__":

@@ -1,11 +1,14 @@
 """Post-import hooks: one finder, one dictionary look-up for every import, and the real loader left in place.
 
-Imported by the bootstrap, before the application's first line: standard library only, and of that only `sys`.
+Imported by the bootstrap, before the application's first line: nothing but modules that every interpreter has loaded.
 """
 
 from __future__ import annotations
 
+import _frozen_importlib
+import os
 import sys
+from _thread import allocate_lock
 
 from tracing_agent.faults import fault
 
@@ -20,10 +23,13 @@ if TYPE_CHECKING:
 
 
 class Finder:
-    """A meta-path finder that lets the others find, and wraps the loader of a hooked module."""
+    """A meta-path finder that lets the others find, and is told when a hooked module was executed."""
 
     def __init__(self) -> None:
         self.hooks: dict[str, list[Hook]] = {}
+        self._imported: list[tuple[str, ModuleType]] = []
+        self._turn = allocate_lock()
+        self.lock = allocate_lock()
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
@@ -31,39 +37,144 @@ class Finder:
         """The spec that the rest of ``sys.meta_path`` finds, for a hooked name; None for every other."""
         if name not in self.hooks:
             return None
-        # Everything is asked, not only what follows: the application may have put finders before us since. A copy,
-        # as a finder may change the list.
-        for finder in list(sys.meta_path):
+        # A copy, as a finder may change the list. Whoever stands before us was asked before us.
+        finders = iter(list(sys.meta_path))
+        for finder in finders:
             if finder is self:
-                continue
-            find = getattr(finder, "find_spec", None)
-            spec: ModuleSpec | None = None if find is None else find(name, path, target)
+                break
+        for finder in finders:
+            spec = _ask(finder, name, path, target)
             if spec is not None:
-                loader = spec.loader
-                # Without exec_module (namespace packages, very old loaders) there is no moment to hook.
-                if loader is not None and hasattr(loader, "exec_module"):
-                    spec.loader = _Loader(loader, spec, self)  # type: ignore[assignment]
+                self.attach(spec)
                 return spec
         return None
 
-    def run(self, name: str, module: ModuleType) -> None:
-        """Run the hooks of a module that was just imported, once; a hook that fails never fails the import."""
+    def attach(self, spec: ModuleSpec) -> None:
+        """Have the hooks of the spec's module run as soon as its loader has executed it."""
+        try:
+            holder: Any = spec
+            # What is found lazily is hooked where it is loaded, and not loaded for the hook's sake.
+            while isinstance(holder.loader, _lazy("LazyLoader")):
+                holder = holder.loader
+            # Without exec_module (a namespace package, a loader of old) there is no moment to hook.
+            if hasattr(holder.loader, "exec_module"):
+                _attach(holder, spec.name, self)
+        except Exception as error:
+            fault(f"the import hook of {spec.name}", error)
+
+    def run(self, name: str) -> None:
+        """Run the hooks of a module that was just executed, once; a hook that fails never fails the import."""
+        module = sys.modules.get(name)
+        if module is None:
+            return  # executed by hand, outside of sys.modules: it is not what an import will give
+        self._imported.append((name, module))
+        # One thread at a time runs hooks, and none waits for it: a thread that comes by meanwhile (it holds locks of
+        # modules that the hooks may import) leaves its module to it. So does a hook that itself imports one.
+        turn = self._turn
+        while self._imported and turn.acquire(False):
+            try:
+                while self._imported:
+                    self._run(*self._imported.pop(0))
+            finally:
+                turn.release()
+
+    def _run(self, name: str, module: ModuleType) -> None:
         for hook in self.hooks.pop(name, ()):
             try:
                 hook(module)
             except Exception as error:
                 fault(f"the import hook of {name}", error)
 
+    def forked(self) -> None:
+        """In a forked child: the threads that held these may not exist here."""
+        self._turn = allocate_lock()
+        self.lock = allocate_lock()
+
+
+def _ask(finder: Any, name: str, path: Sequence[str] | None, target: ModuleType | None) -> ModuleSpec | None:
+    find = getattr(finder, "find_spec", None)
+    spec: ModuleSpec | None = None
+    if find is not None:
+        spec = find(name, path, target)
+    # Python 3.10 and 3.11 still ask finders that have find_module only.
+    elif hasattr(_frozen_importlib, "_find_spec_legacy"):
+        spec = _frozen_importlib._find_spec_legacy(finder, name, path)  # the machinery's own, with its warning
+    return spec
+
+
+def _lazy(name: str) -> Any:
+    """A class of `importlib.util` for an isinstance test, without importing that; an empty tuple if nobody did."""
+    return getattr(sys.modules.get("importlib.util"), name, ())
+
+
+# -- the moment after the execution --------------------------------------------------------------------------------
+
+
+def _attach(holder: Any, name: str, finder: Finder) -> None:
+    loader = holder.loader
+    kind: Any = type(loader)
+    with finder.lock:
+        own = getattr(loader, "__dict__", {}).get("exec_module")
+        if not isinstance(own, _Execution):
+            plain = kind.__setattr__ is object.__setattr__ and kind.__getattribute__ is object.__getattribute__
+            own = _Execution(loader, finder) if plain and own is None else None
+        if own is not None:
+            own.names.add(name)
+            loader.exec_module = own
+            return
+    # Proxies, classes, loaders that others have changed: what is set on them may land anywhere.
+    holder.loader = _Loader(loader, holder, finder)
+
+
+class _Execution:
+    """``exec_module`` of one loader, in place until the hooked modules that it was found for are executed.
+
+    An attribute of the real loader, so that its type, and whatever `inspect`, `pkgutil` or the program asks of it, are
+    the real loader's own. Some loaders (those of zip files) serve many modules.
+    """
+
+    __slots__ = ("exec_module", "finder", "loader", "names")
+
+    def __init__(self, loader: Any, finder: Finder) -> None:
+        self.loader = loader
+        self.exec_module = loader.exec_module
+        self.finder = finder
+        self.names: set[str] = set()
+
+    def __call__(self, module: ModuleType) -> None:
+        name = module.__name__
+        # Out of the way first: what the module sees of itself while it executes is what it would see untraced.
+        with self.finder.lock:
+            hooked = name in self.names
+            self.names.discard(name)
+            if not self.names:
+                self.loader.__dict__.pop("exec_module", None)
+        self.exec_module(module)
+        if hooked:
+            self.finder.run(name)
+
+    # A spec that somebody only looked up compares, copies and pickles as without this.
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Execution)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __reduce__(self) -> Any:
+        return getattr, (self.loader, "exec_module")
+
 
 class _Loader:
-    """Stands in for the real loader until the module is executed, and forwards everything else to it."""
+    """Stands in for a loader that cannot take an attribute, until the module is executed."""
 
-    def __init__(self, loader: Any, spec: ModuleSpec, finder: Finder) -> None:
+    def __init__(self, loader: Any, holder: Any, finder: Finder) -> None:
         self._loader = loader
-        self._spec = spec
+        self._holder = holder
         self._finder = finder
 
     def __getattr__(self, name: str) -> Any:
+        if name == "_loader":  # asked of a copy in the making
+            raise AttributeError(name)
         return getattr(self._loader, name)
 
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:
@@ -72,29 +183,33 @@ class _Loader:
         return module
 
     def exec_module(self, module: ModuleType) -> None:
-        # Put back first: what the module sees of itself while it executes is what it would see untraced.
         spec = getattr(module, "__spec__", None)
-        for holder, attribute in ((spec, "loader"), (self._spec, "loader"), (module, "__loader__")):
+        for holder, attribute in ((spec, "loader"), (self._holder, "loader"), (module, "__loader__")):
             if holder is not None and getattr(holder, attribute, None) is self:
                 setattr(holder, attribute, self._loader)
         self._loader.exec_module(module)
-        self._finder.run(self._spec.name, sys.modules.get(self._spec.name, module))
+        self._finder.run(module.__name__)
 
+
+# -- the process's finder ------------------------------------------------------------------------------------------
 
 _FINDER = Finder()
 
 
 def when_imported(name: str, hook: Hook) -> None:
     """Call ``hook(module)`` once, after the module ``name`` was imported; now, if it was already."""
-    module = sys.modules.get(name)
-    # A module that is just being executed has not finished: its own loader will come by.
-    if module is not None and not getattr(getattr(module, "__spec__", None), "_initializing", False):
-        _FINDER.hooks.setdefault(name, []).append(hook)
-        _FINDER.run(name, module)
-        return
     _FINDER.hooks.setdefault(name, []).append(hook)
     if _FINDER not in sys.meta_path:
         sys.meta_path.insert(0, _FINDER)
+    module = sys.modules.get(name)
+    if module is None:
+        return
+    if isinstance(module, _lazy("_LazyModule")):
+        # Any plain look at it would load it.
+        _FINDER.attach(object.__getattribute__(module, "__spec__"))
+    # A module that is just being executed has not finished: its own loader will come by.
+    elif not getattr(getattr(module, "__spec__", None), "_initializing", False):
+        _FINDER.run(name)
 
 
 def pending() -> list[str]:
@@ -107,3 +222,7 @@ def forget() -> None:
     _FINDER.hooks.clear()
     if _FINDER in sys.meta_path:
         sys.meta_path.remove(_FINDER)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_FINDER.forked)

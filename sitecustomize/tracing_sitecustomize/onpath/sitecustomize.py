@@ -8,52 +8,68 @@ import os
 import sys
 
 
-def _begin(folder):
+def _start(folder):
     """Start the agent; a sentence if it can't be."""
+    disabled = os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
+    # With -S this runs only if the program itself imports a sitecustomize.
+    if disabled or sys.flags.no_site:
+        return None
     if sys.version_info < (3, 10):
-        return "Python %d.%d is too old (3.10 or later is needed)" % sys.version_info[:2]
+        return "Python %d.%d is too old, the agent needs 3.10 or later" % sys.version_info[:2]
     if sys.implementation.name != "cpython":
-        return "%s is not supported (CPython is needed)" % sys.implementation.name
+        return "%s is not supported, the agent needs CPython" % sys.implementation.name
     try:
-        try:
-            from tracing_sitecustomize.activate import activate
-        except ImportError:
-            # Installed by `pip install --target DIR`: what is beside us goes last, so that the program's own
-            # packages win. Another environment's site-packages is not ours to add.
-            root = os.path.dirname(os.path.dirname(folder))
-            if os.path.basename(root) in ("site-packages", "dist-packages") or root in sys.path:
-                return "the agent is not installed in the environment of %s" % sys.executable
-            sys.path.append(root)
-            from tracing_sitecustomize.activate import activate
+        from tracing_sitecustomize.activate import activate
+    except ImportError as error:
+        if error.name != "tracing_sitecustomize":
+            raise
+    else:
         return activate()
-    except Exception as error:
-        return "%s: %s" % (type(error).__name__, error)
+    # Installed by `pip install --target DIR`, the packages are beside us. They go last, so that the program's own
+    # win. The site-packages of another environment are not ours to add.
+    root = os.path.dirname(os.path.dirname(folder))
+    above, name = os.path.split(root.lower())
+    foreign = name in ("site-packages", "dist-packages") and os.path.basename(above).startswith(("python", "lib"))
+    if foreign or not os.path.isdir(os.path.join(root, "tracing_agent")):
+        return "tracing-agent is not installed for %s; install it there" % sys.executable
+    sys.path.append(root)
+    try:
+        from tracing_sitecustomize.activate import activate
+    except BaseException:
+        sys.path.remove(root)
+        raise
+    return activate()
 
 
 def _say(reason):
-    """One line, for the launched program only: its children may be anything, and may have their stderr read."""
-    launched = os.environ.get("_TRACING_RUN_PID")
-    if launched is None or launched == str(os.getpid()):
-        try:
-            sys.stderr.write("tracing-agent: warning: not tracing: %s\n" % reason)
-        except Exception:
-            pass
+    """One line; not for what a traced program starts, which may be anything, and may have its stderr read."""
+    quiet = os.environ.get("OTEL_LOG_LEVEL", "").strip().lower() in ("none", "error")
+    if quiet or "_TRACING_AGENT_PARENT" in os.environ:
+        return
+    try:
+        sys.stderr.write("tracing-agent: warning: not tracing: %s\n" % reason)
+    except Exception:
+        pass
 
 
 def _main():
-    folder = os.path.dirname(os.path.abspath(__file__))
-    ours = sys.modules.pop(__name__, None)
-    sys.path[:] = [entry for entry in sys.path if os.path.abspath(entry or os.curdir) != folder]
+    """Whether the program's own module of this name is to be run next."""
+    folder = os.path.dirname(__file__)
+    rest = [entry for entry in sys.path if entry != folder]
+    if len(rest) == len(sys.path):
+        return False
+    sys.path[:] = rest
     try:
-        reason = _begin(folder)
-    except BaseException:
-        sys.modules[__name__] = ours
-        raise
+        reason = _start(folder)
+    except (Exception, SystemExit) as error:
+        reason = "%s: %s" % (type(error).__name__, str(error).replace("\n", " "))
     if reason:
         _say(reason)
+    return True
 
 
-_main()
-del _main, _begin, _say
-# The program's own module of this name, or the ImportError that it would get untraced (and `site` expects).
-import sitecustomize  # noqa: E402,F401
+if _main():
+    # Held: Python 2 would clear this module's names while it still runs.
+    _ours = sys.modules.pop(__name__)
+    # The program's own, or the ImportError that it would get untraced (and `site` expects).
+    import sitecustomize  # noqa: F401
