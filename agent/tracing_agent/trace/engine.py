@@ -140,7 +140,7 @@ class Engine:
         name: str,
         context: Context | None,
         attributes: Any,
-        links: Sequence[Link],
+        links: Sequence[Link] | None,
         start_time: int | None,
     ) -> Span | Dropped:
         """A span as `Tracer.start_span` makes it: the sampler decides, processors see it, attributes are checked."""

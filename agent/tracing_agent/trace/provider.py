@@ -74,7 +74,7 @@ class Tracer(sdk_trace.Tracer):
         origin = self._origins.get(kind)
         if origin is None:
             origin = self._origins[kind] = engine.origin(self._scope, kind, {}, 0)
-        span = engine.start(origin, name, context, attributes, links or (), start_time)
+        span = engine.start(origin, name, context, attributes, links, start_time)
         if type(span) is Span and not (record_exception and set_status_on_exception):
             span._record_exception = record_exception
             span._set_status_on_exception = set_status_on_exception

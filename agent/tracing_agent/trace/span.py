@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
 # Attributes below the limit from which threads that set them take turns.
 _NEAR = 32
-_PLAIN = frozenset((str, bool, int, float, bytes))
+# Types that the installed SDK keeps as they are (before 1.45 it turns bytes into text).
+_PLAIN = frozenset((str, bool, int, float, *map(type, BoundedAttributes(1, {"bytes": b""}).values())))
 
 
 class Span(Readable):
