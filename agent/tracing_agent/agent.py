@@ -8,9 +8,11 @@ import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from opentelemetry import trace
+
 from tracing_agent.config import Settings
 from tracing_agent.export.pipeline import Pipeline
-from tracing_agent.faults import ERROR, LINES, WARN, fault, say
+from tracing_agent.faults import ERROR, INFO, LINES, WARN, fault, say
 from tracing_agent.operation import BREAKERS
 from tracing_agent.patching.targets import Missing, Patch, apply
 from tracing_agent.resource import resource
@@ -35,6 +37,8 @@ class Agent:
         self.states: dict[str, str] = {}
         self.patches: list[Patch] = []
         self.pid = os.getpid()
+        #: The program's own provider, by type, if it set one.
+        self.adopted = ""
         self._resource = resource(settings)
         self.pipeline = Pipeline(
             list(self._exporters()),
@@ -90,11 +94,29 @@ class Agent:
 
     def install(self) -> None:
         """Become the process's provider, and be told when it forks or ends."""
-        sdk.set_global(self.provider)
+        if sdk.set_global(self.provider):
+            sdk.when_replaced(self.provider, self.adopt)
+        else:
+            self.adopt(trace.get_tracer_provider())
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._forked)
         atexit.register(self.close)
         self._watch_sigterm()
+
+    def adopt(self, theirs: trace.TracerProvider) -> None:
+        """The program has a provider of its own: what we trace goes its way, through its sampler and exporters only."""
+        self.adopted = f"{type(theirs).__module__}.{type(theirs).__qualname__}"
+        found = sdk.pipeline_of(theirs)
+        if found is None:
+            say(
+                INFO,
+                f"the program set its own TracerProvider ({self.adopted}), which takes no spans of others; "
+                "libraries are traced by this agent, the program's spans by its own",
+            )
+            return
+        sampler, self._resource, processors = found
+        self.provider.follow(sampler, self._resource, processors)
+        say(INFO, f"the program set its own TracerProvider ({self.adopted}); all spans go through its exporters")
 
     def close(self) -> None:
         """Send what is queued, for at most `EXIT_TIMEOUT` seconds, and say what was lost."""
@@ -122,8 +144,9 @@ class Agent:
     def _forked(self) -> None:
         try:
             self.pid = os.getpid()
-            self._resource = resource(self.settings)
-            self.provider.replace_resource(self._resource)
+            if not self.adopted:
+                self._resource = resource(self.settings)
+                self.provider.replace_resource(self._resource)
             self.provider.engine.started = 0
             self.pipeline.forked()
         except Exception as error:

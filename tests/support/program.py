@@ -18,6 +18,8 @@ def environment(**variables: str) -> dict[str, str]:
     kept = {
         key: value for key, value in os.environ.items() if not key.startswith(("OTEL_", "PYTHON", "_TRACING", "COV_"))
     }
+    # The interpreter that runs the tests is the `python` of the programs under test, with its console scripts.
+    kept["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), kept.get("PATH", os.defpath)])
     kept.update({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9", **variables})
     return kept
 

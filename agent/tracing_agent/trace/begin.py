@@ -24,7 +24,6 @@ def beginner(engine: Engine, operation: Operation) -> Begin:
     instrumentation is suppressed, or after too many faults), a `Dropped` for a root that is not sampled.
     """
     breaker, name, mask, origin = operation.breaker, operation.name, operation.key, operation.origin(engine)
-    parented = engine.rule is not None and engine.rule[1]
     span_id, clock = engine.ids.generate_span_id, engine.clock
 
     def begin() -> Span | Dropped | None:
@@ -34,6 +33,7 @@ def beginner(engine: Engine, operation: Operation) -> Begin:
         up = context.get(SPAN_KEY)
         if context.get(SUPPRESS_KEY):
             return None
+        parented = engine.parented
         if type(up) is Span:
             if up.origin.suppresses & mask:
                 return None

@@ -93,6 +93,8 @@ class Engine:
         """Let ``sampler`` decide."""
         self.sampler = sampler
         self.rule = sdk.plain_rule(sampler)
+        #: Whether a child's parent decides, by the built-in rule.
+        self.parented = self.rule is not None and self.rule[1]
         self.deferred = self.watched or self.rule is None
 
     def watch(self) -> None:
@@ -178,7 +180,7 @@ class Engine:
         up: Any,
         context: Context | None,
         attributes: Any,
-        links: Sequence[Link],
+        links: Sequence[Link] | None,
     ) -> tuple[Span | Dropped, Any]:
         self.started += 1
         rule = self.rule
@@ -239,7 +241,7 @@ class Engine:
         name: str,
         context: Context | None,
         attributes: Any,
-        links: Sequence[Link],
+        links: Sequence[Link] | None,
     ) -> tuple[Trace, Any]:
         """Ask a sampler that we do not know; what it says is the trace, and the attributes of its result."""
         parent = None if up is None else self.follow(up)

@@ -74,7 +74,7 @@ class Tracer(sdk_trace.Tracer):
         origin = self._origins.get(kind)
         if origin is None:
             origin = self._origins[kind] = engine.origin(self._scope, kind, {}, 0)
-        span = engine.start(origin, name, context, attributes, links, start_time)
+        span = engine.start(origin, name, context, attributes, links or sdk.NO_LINKS, start_time)
         if type(span) is Span and not (record_exception and set_status_on_exception):
             span._record_exception = record_exception
             span._set_status_on_exception = set_status_on_exception
@@ -221,6 +221,17 @@ class TracerProvider(sdk_trace.TracerProvider):
         engine.sampled_by(self.sampler)
         self._engines.append(engine)
         return engine
+
+    def follow(self, sampler: sdk.sampling.Sampler, resource: Resource, processors: Any) -> None:
+        """Make spans from now on as another provider does: its sampler, resource and processors instead of ours."""
+        self.sampler = sampler
+        self._active_span_processor = processors
+        for engine in self._engines:
+            engine.sampled_by(sampler)
+            engine.processors = processors
+            engine.take = None
+            engine.watch()
+        self.replace_resource(resource)
 
     def add_span_processor(self, span_processor: sdk_trace.SpanProcessor) -> None:
         super().add_span_processor(span_processor)

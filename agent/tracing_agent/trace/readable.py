@@ -109,8 +109,8 @@ class Readable(SDKSpan):
 
     @property
     def _attributes(self) -> dict[str, Any]:  # type: ignore[override]
-        constant = self.origin.attributes
-        return {**constant, **self.values} if constant else self.values
+        # A copy, as other threads may be writing.
+        return {**self.origin.attributes, **self.values}
 
     @property
     def attributes(self) -> types.Attributes:

@@ -5,12 +5,13 @@ No other module of the agent touches a private name. Tested with the oldest and 
 
 from __future__ import annotations
 
+import functools
 import os
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 # The SDK reads limits while it is imported, and a value that is no number makes the import fail. The specification
 # asks for a warning and the default (which config.Settings gives), so such a value is hidden from the import.
@@ -33,12 +34,14 @@ try:
     from opentelemetry.context.context import Context
     from opentelemetry.sdk import trace as _sdk_trace
     from opentelemetry.sdk.trace import sampling
+    from opentelemetry.sdk.version import __version__ as _sdk_version
 finally:
     os.environ.update(_hidden)
 
 from opentelemetry.trace.propagation import get_current_span, set_span_in_context  # noqa: E402
 
 _ALL = 1 << 64
+_version = tuple(int(part) for part in _sdk_version.split(".")[:2])
 
 
 def _span_key() -> str:
@@ -57,6 +60,8 @@ def _runtime() -> tuple[Callable[[], Context], Callable[[Context], Any], Callabl
 
 
 SPAN_KEY = _span_key()
+#: What a sampler is told of a span without links: nothing, or an empty tuple since 1.41.
+NO_LINKS: Sequence[_trace_api.Link] | None = None if _version < (1, 41) else ()
 current, attach, detach = _runtime()
 #: Set to true in a context in which instrumentations must stay silent.
 SUPPRESS_KEY: str = getattr(_context_api, "_SUPPRESS_INSTRUMENTATION_KEY", "suppress_instrumentation")
@@ -114,6 +119,33 @@ def set_global(provider: _trace_api.TracerProvider) -> bool:
     return _trace_api.get_tracer_provider() is provider
 
 
+def when_replaced(ours: _trace_api.TracerProvider, adopt: Callable[[_trace_api.TracerProvider], None]) -> None:
+    """Let the program's own ``set_tracer_provider`` win over ours, once, and call ``adopt`` with what it set.
+
+    The API takes the first provider only and answers every other with a warning: without this a program that sets up
+    its own tracing would lose its exporters to an agent that it does not know of.
+    """
+    original = _trace_api.set_tracer_provider
+
+    @functools.wraps(original)
+    def set_tracer_provider(tracer_provider: _trace_api.TracerProvider) -> None:
+        if getattr(_trace_api, "_TRACER_PROVIDER", None) is ours and tracer_provider is not ours:
+            _trace_api._TRACER_PROVIDER = tracer_provider
+            adopt(tracer_provider)
+        else:
+            original(tracer_provider)
+
+    _trace_api.set_tracer_provider = set_tracer_provider
+
+
+def pipeline_of(provider: object) -> tuple[sampling.Sampler, Any, Any] | None:
+    """(sampler, resource, multi processor) of an SDK provider; None for a provider of another make."""
+    if not isinstance(provider, _sdk_trace.TracerProvider):
+        return None
+    processors = getattr(provider, "_active_span_processor", None)
+    return None if processors is None else (provider.sampler, provider.resource, processors)
+
+
 def counter(tracer: _sdk_trace.Tracer) -> Callable[[Any, Any], Callable[[], None]] | None:
     """What the SDK's own metrics count a begun span with, where they are on (SDK 1.42 and later, by variable)."""
     metrics = getattr(tracer, "_tracer_metrics", None)
@@ -137,6 +169,7 @@ def tracer_enabled(tracer: _sdk_trace.Tracer) -> bool:
 
 __all__ = [
     "BAGGAGE_KEY",
+    "NO_LINKS",
     "SPAN_KEY",
     "SUPPRESS_KEY",
     "Context",
@@ -146,8 +179,10 @@ __all__ = [
     "current",
     "detach",
     "get_current_span",
+    "pipeline_of",
     "plain_rule",
     "sampling",
     "set_global",
     "tracer_enabled",
+    "when_replaced",
 ]
