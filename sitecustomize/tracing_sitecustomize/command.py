@@ -70,7 +70,22 @@ def environment(environ: Mapping[str, str]) -> dict[str, str]:
         changed["PYTHONPATH"] = FOLDER + os.pathsep + path
     # Whatever is launched on purpose is told why it is not traced, also from within a traced program.
     changed.pop("_TRACING_AGENT_PARENT", None)
+    if changed.get("LC_CTYPE") in ("C.UTF-8", "C.utf8", "UTF-8"):
+        _restore_locale(changed)
     return changed
+
+
+def _restore_locale(environ: dict[str, str]) -> None:
+    """Take back the locale that the Python which runs this command may have given itself (PEP 538)."""
+    try:
+        with open("/proc/self/environ", "rb") as file:
+            given = dict(entry.partition(b"=")[::2] for entry in file.read().split(b"\0"))
+    except OSError:
+        return
+    if b"LC_CTYPE" in given:
+        environ["LC_CTYPE"] = os.fsdecode(given[b"LC_CTYPE"])
+    else:
+        del environ["LC_CTYPE"]
 
 
 def launch(command: list[str], environ: dict[str, str]) -> int:
