@@ -16,15 +16,22 @@ OVERRULING = (
     "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL",
 )
 
+# `python -m tracing_sitecustomize.command`, but the working directory is not searched: a ./types.py of the program
+# would be taken for Python's own. (-P is not in Python 3.10.)
+TRACING_RUN = """\
+import sys
+"" in sys.path and sys.path.remove("")
+from tracing_sitecustomize.command import main
+sys.exit(main())
+"""
+
 Run = Callable[[list[str], dict[str, str]], list[str]]
 """Takes a command and the environment it will get (and may change that); gives the arguments to execute."""
 
 
 def traced(command: list[str], environment: dict[str, str]) -> list[str]:
     """`tracing-run COMMAND…`, by the interpreter that runs now."""
-    # Without -P a folder of the program named like a module of ours would be taken for it.
-    safe_path = ["-P"] if sys.version_info >= (3, 11) else []
-    return [sys.executable, *safe_path, "-m", "tracing_sitecustomize.command", *command]
+    return [sys.executable, "-c", TRACING_RUN, *command]
 
 
 def pointed_at(endpoint: str, environment: Mapping[str, str]) -> dict[str, str]:

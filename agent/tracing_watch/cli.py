@@ -16,6 +16,7 @@ from tracing_watch.child import Run, exit_code, pointed_at, start, traced, unusa
 from tracing_watch.receiver import Receiver
 from tracing_watch.screen import Screen, Selection
 from tracing_watch.session import Session
+from tracing_watch.text import clean, cut
 
 NAME = "tracing-run watch"
 DEFAULT_PORT = 4318
@@ -89,7 +90,7 @@ def _split(arguments: list[str]) -> tuple[list[str], bool, list[str]]:
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog=NAME,
-        usage=f"{NAME} [OPTION…] [-- COMMAND [ARG…]]",
+        usage=f"{NAME} [OPTION...] [-- COMMAND [ARG...]]",
         description=DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -125,7 +126,8 @@ def _watch(session: Session, receiver: Receiver) -> int:
 
 def _watch_command(session: Session, receiver: Receiver, command: list[str], run: Run) -> int:
     environment = pointed_at(_endpoint(receiver), os.environ)
-    _say(f"listening on {_endpoint(receiver)} for the traces of: {' '.join(command)}")
+    told = cut(clean(" ".join(command)), 60, "...")
+    _say(f"listening on {_endpoint(receiver)} for the traces of: {told}")
     process = start(run(command, environment), environment)
 
     def end_with_it() -> None:

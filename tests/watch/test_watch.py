@@ -109,6 +109,24 @@ trace ID · 10.0 ms · 1 span · till · 1 error
     assert last == "tracing-run watch: 2 traces, 2 spans"
 
 
+def test_the_command_runs_under_the_agent(tmp_path: Path) -> None:
+    """A command is run as `tracing-run` runs it, whatever the files in the working directory are called."""
+    for name in ("types", "shutil", "runpy", "tracing_sitecustomize"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('the wrong one')")
+    code = "import sys; sys.path.remove(''); from tracing_watch.cli import main; sys.exit(main(sys.argv[1:]))"
+    shown = "import os, sys; print(os.path.basename(os.environ['PYTHONPATH'])); sys.exit(6)"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "--", sys.executable, "-I", "-c", shown],
+        check=False,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=environment(),
+    )
+    assert (done.returncode, done.stdout) == (6, "onpath\n"), done.stderr
+
+
 def test_a_trace_is_printed_while_the_command_runs() -> None:
     """A finished trace does not wait for the end of the command."""
     with started("--", *PROGRAM, "trace:shop", "wait", "exit:5") as process:
@@ -223,8 +241,8 @@ def test_wrong_arguments(arguments: list[str]) -> None:
 
 
 def test_help() -> None:
-    """--help tells the options on standard output."""
-    done = watch("--help")
+    """--help tells the options on standard output, whatever its encoding."""
+    done = watch("--help", PYTHONUTF8="0", PYTHONIOENCODING="ascii")
     assert (done.returncode, done.stderr) == (0, "")
     assert "--port" in done.stdout
 
