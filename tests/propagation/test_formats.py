@@ -176,6 +176,7 @@ def test_jaeger_read(value: str, remote: Remote | None) -> None:
         (Remote(TRACE, SPAN, 2), f"{T}:{S}:0:00"),
         (Remote(TRACE, SPAN, 1, debug=True), f"{T}:{S}:0:03"),
         (Remote(TRACE, SPAN, 0, deferred=True), f"{T}:{S}:0:00"),
+        (Remote(TRACE, SPAN, 0, debug=True), f"{T}:{S}:0:00"),
         (Remote(0xA, 0xB, 1), f"{0xA:032x}:{0xB:016x}:0:01"),
     ],
 )
@@ -204,6 +205,7 @@ ROOT = f"1-{T[:8]}-{T[8:]}"
         (f"Parent={S};Sampled=1", None),
         (f"Root=2{ROOT[1:]};Parent={S};Sampled=1", None),
         (f"Root={ROOT[:-1]};Parent={S};Sampled=1", None),
+        (f"Root={ROOT[:10]}_{ROOT[11:]};Parent={S};Sampled=1", None),
         (f"Root={ROOT.replace('-', '_')};Parent={S};Sampled=1", None),
         (f"Root=1-{'0' * 8}-{'0' * 24};Parent={S};Sampled=1", None),
         (f"Root={ROOT};Parent={S[:-1]};Sampled=1", None),

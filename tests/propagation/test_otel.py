@@ -23,7 +23,9 @@ from tracing_agent.propagation.otel import (
     OTTracePropagator,
     TraceContextPropagator,
     XRayPropagator,
+    remote_from,
 )
+from tracing_agent.propagation.remote import Remote
 
 T, S = f"{TRACE:032x}", f"{SPAN:016x}"
 ROOT = f"1-{T[:8]}-{T[8:]}"
@@ -262,6 +264,7 @@ def test_unknown_flags_are_not_sent() -> None:
     identity = trace.SpanContext(TRACE, SPAN, False, trace.TraceFlags(0xFF))
     sent = trace.set_span_in_context(trace.NonRecordingSpan(identity), Context())
     assert _injected(TraceContextPropagator(), sent) == {"traceparent": PARENT[:-2] + "03"}
+    assert remote_from(sent) == Remote(TRACE, SPAN, 3)
 
 
 @pytest.mark.parametrize(
@@ -297,6 +300,7 @@ def test_deferred() -> None:
     found = B3Propagator().extract({"b3": f"{T}-{S}"}, KEPT)
     assert _identity(found).trace_flags == 1
     assert _injected(B3Propagator(), found) == {"b3": f"{T}-{S}"}
+    assert remote_from(found) == Remote(TRACE, SPAN, 0, deferred=True)
     assert _injected(B3Propagator(), _child(found)) == {"b3": f"{T}-{0xC:016x}-1"}
     assert _injected(B3Propagator(), _child(found, flags=0)) == {"b3": f"{T}-{0xC:016x}-0"}
 

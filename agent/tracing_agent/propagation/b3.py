@@ -8,8 +8,6 @@ SPAN_ID = "x-b3-spanid"
 SAMPLED_HEADER = "x-b3-sampled"
 FLAGS = "x-b3-flags"
 
-# {trace id}-{span id}-{decision}-{parent id}, each at its longest.
-_LONGEST = 32 + 1 + 16 + 1 + 1 + 1 + 16
 # decision -> flags, debug. Debug implies that the trace is sampled.
 _DECISIONS = {"0": (0, False), "1": (SAMPLED, False), "d": (SAMPLED, True)}
 _LENIENT = {"0": 0, "false": 0, "1": SAMPLED, "true": SAMPLED}
@@ -26,8 +24,6 @@ def extract(values: Values) -> Remote | None:
 
 
 def _single(text: str) -> Remote | None:
-    if len(text) > _LONGEST:
-        return None
     parts = text.split("-")
     decision = parts[0] if len(parts) == 1 else parts[2] if len(parts) > 2 else None
     if decision is not None and decision not in _DECISIONS:

@@ -7,8 +7,6 @@ UBER_TRACE_ID = "uber-trace-id"
 BAGGAGE = Prefixed("uberctx-", encoded=True)
 
 _DEBUG = 2
-# {trace id}:{span id}:{parent id}:{flags} at its longest, with room for colons written %3A.
-_LONGEST = 96
 _FLAGS = {f"{flags:0{width}x}": flags for width in (1, 2) for flags in range(16**width)}
 
 
@@ -22,8 +20,6 @@ class Jaeger:
     def extract(self, values: Values) -> Remote | None:
         """See Format; the parent id is not looked at, and debug counts only on a sampled trace."""
         text = first_value(values, UBER_TRACE_ID)
-        if not text or len(text) > _LONGEST:
-            return None
         if "%" in text:
             text = text.replace("%3A", ":").replace("%3a", ":")
         parts = text.split(":")

@@ -4,8 +4,6 @@ from tracing_agent.propagation.remote import SAMPLED, Remote, Set, Values, first
 
 TRACE_ID = "x-amzn-trace-id"
 
-# A load balancer adds Self, and Lambda a Lineage; beyond this somebody is making us work.
-_LONGEST = 512
 _SAMPLED = {"0": 0, "1": SAMPLED}
 
 
@@ -19,7 +17,7 @@ class XRay:
     def extract(self, values: Values) -> Remote | None:
         """See Format; `Sampled=?` or none defers the decision; without a Parent nothing is continued."""
         text = first_value(values, TRACE_ID)
-        if not text or len(text) > _LONGEST:
+        if not text:
             return None
         parts: dict[str, str] = {}
         for part in text.split(";"):
