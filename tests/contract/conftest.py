@@ -15,6 +15,7 @@ from opentelemetry.sdk.trace.sampling import Sampler
 
 from contract.deviations import DEVIATIONS
 from contract.probes import Recorder
+from contract.versions import RANDOM_FLAG
 from tracing_agent.faults import LINES
 
 MODULES = {"sdk": "opentelemetry.sdk.trace", "ours": "tracing_agent.trace.provider"}
@@ -84,6 +85,12 @@ def sampled_by(provider_factory: ProviderFactory, recorder: Recorder) -> Callabl
         return provider.get_tracer("orders")
 
     return make
+
+
+@pytest.fixture
+def random_flag(deviates: Callable[[str], bool]) -> bool:
+    """Whether spans carry the flag of a random trace id: the SDK's since 1.42, ours always."""
+    return RANDOM_FLAG or deviates("random-flag")
 
 
 @pytest.fixture

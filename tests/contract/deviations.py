@@ -11,6 +11,7 @@ DEVIATIONS: Final = {
     "bad-limit-value": "The specification asks for a warning and the default; a typing error must not stop a program.",
     "empty-limit-value": "The specification: a variable that is set to the empty string is not set.",
     "processor-exception": "Whoever watches spans must not be able to fail the program that makes them.",
+    "random-flag": "W3C Trace Context Level 2 and the specification ask for it, whatever the SDK's release.",
     "hostile-value": "An object that cannot be printed is the program's own affair; setting it must not raise.",
     "hostile-exception": "The program has to see its own exception, even one whose text cannot be had.",
 }

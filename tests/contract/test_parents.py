@@ -10,7 +10,6 @@ from opentelemetry.context import Context
 from opentelemetry.sdk.trace import Span
 
 from contract.probes import SPAN_ID, TRACE_ID, begin, below, identity
-from contract.versions import RANDOM_FLAG
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import Tracer
@@ -105,14 +104,14 @@ def test_foreign_parent_with_a_wrong_identity(tracer: Tracer) -> None:
 
 @pytest.mark.parametrize("remote", [True, False])
 @pytest.mark.parametrize("flags", [0, 1, 2, 3, 0xFF])
-def test_what_a_child_inherits(tracer: Tracer, remote: bool, flags: int) -> None:
+def test_what_a_child_inherits(tracer: Tracer, remote: bool, flags: int, random_flag: bool) -> None:
     """A child has its parent's trace, tracestate and, as flags, sampled and random; no other bit, and is local."""
     parent = identity(remote=remote, flags=flags, state=[("b", "2"), ("a", "1")])
     span = tracer.start_span("work", context=below(parent))
     context = span.get_span_context()
     assert context.trace_id == TRACE_ID
     assert context.span_id not in (0, SPAN_ID)
-    assert context.trace_flags == flags & (3 if RANDOM_FLAG else 1)
+    assert context.trace_flags == flags & (3 if random_flag else 1)
     assert list(context.trace_state.items()) == [("b", "2"), ("a", "1")]
     assert context.is_remote is False
     assert isinstance(span, Span) == bool(flags & 1)

@@ -12,7 +12,6 @@ from opentelemetry.sdk.trace.sampling import (
 )
 
 from contract.probes import SPAN_ID, TRACE_ID, Decider, begin, below, identity
-from contract.versions import RANDOM_FLAG
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,11 +30,11 @@ def dropping(provider_factory: ProviderFactory, recorder: Recorder) -> TracerPro
     return provider
 
 
-def test_unrecorded_root(dropping: TracerProvider) -> None:
+def test_unrecorded_root(dropping: TracerProvider, random_flag: bool) -> None:
     """An unrecorded root has an identity of its own, which is valid and not sampled."""
     one, two = (dropping.get_tracer("orders").start_span("work").get_span_context() for _ in range(2))
     assert (one.is_valid, one.is_remote, one.trace_flags.sampled) == (True, False, False)
-    assert one.trace_flags == (2 if RANDOM_FLAG else 0)
+    assert one.trace_flags == (2 if random_flag else 0)
     assert (one.trace_id, one.span_id) != (two.trace_id, two.span_id)
 
 

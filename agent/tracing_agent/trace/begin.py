@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tracing_agent.trace.engine import DROP, SAMPLE, below, new
 from tracing_agent.trace.sdk import BAGGAGE_KEY, SPAN_KEY, SUPPRESS_KEY, Context, attach, current, detach
-from tracing_agent.trace.span import RANDOM, SAMPLED, Dropped, Span, Trace
+from tracing_agent.trace.span import RANDOM, SAMPLED, Dropped, SilentTrace, Span, Trace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,13 +38,14 @@ def beginner(engine: Engine, operation: Operation) -> Begin:
             if up.origin.suppresses & mask:
                 return None
             trace = up.trace if parented else engine.trace_for(up)
-        elif type(up) is Dropped and parented:
+        elif type(up) is Dropped and (parented or up.trace.silent):
             return None
         else:
             up = None if up is None else engine.parent(context)
             trace = engine.trace_for(up)
         engine.started += 1
         if not trace.recorded:
+            engine.unsampled += 1
             return Dropped(trace, span_id())
         span = new(Span)
         span.trace = trace
@@ -75,9 +76,12 @@ def receiver(engine: Engine, operation: Operation) -> Callable[[Any], Span | Dro
                 if context.get(SUPPRESS_KEY):
                     return None
                 up = engine.parent(context)
+                if type(up) is Dropped and up.trace.silent:
+                    return None
         trace = engine.trace_for(up)
         engine.started += 1
         if not trace.recorded:
+            engine.unsampled += 1
             return Dropped(trace, span_id())
         span = new(Span)
         span.trace = trace
@@ -92,6 +96,21 @@ def receiver(engine: Engine, operation: Operation) -> Callable[[Any], Span | Dro
         return span
 
     return begin
+
+
+def silencer(engine: Engine) -> Callable[[Any], Dropped]:
+    """The function that gives what is current during excluded work: an identity below which nothing is recorded.
+
+    It takes the remote parent, or None; what leaves the process carries its trace on, not sampled.
+    """
+    ids = engine.ids
+
+    def silent(remote: Any) -> Dropped:
+        if remote is None or not remote.trace_id:
+            return Dropped(SilentTrace(ids.generate_trace_id(), engine.random, "", False), ids.generate_span_id())
+        return Dropped(SilentTrace(remote.trace_id, remote.flags & RANDOM, remote.state, False), ids.generate_span_id())
+
+    return silent
 
 
 def carried(engine: Engine, key: int) -> Span | Dropped | None:
@@ -124,6 +143,8 @@ def admit(engine: Engine, span: Span) -> Span | Dropped:
         flags = span.trace.flags & RANDOM | (SAMPLED if result.decision is SAMPLE else 0)
         state = result.trace_state.to_header() if result.trace_state else ""
         span.trace = Trace(span.trace.id, flags, state, result.decision is not DROP)
+        if not flags & SAMPLED:
+            engine.unsampled += 1
         if not span.trace.recorded:
             return Dropped(span.trace, span.span_id)
         if result.attributes:

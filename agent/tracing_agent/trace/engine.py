@@ -80,14 +80,19 @@ class Engine:
         self.watched = False
         self.sampled_by(sampler)
         self.ids = ids
-        self.random = RANDOM if getattr(ids, "is_trace_id_random", lambda: True)() else 0
+        # SDKs before 1.42 have generators that cannot be asked.
+        declared = getattr(ids, "is_trace_id_random", None)
+        self.random = RANDOM if (declared() if declared else isinstance(ids, RandomIdGenerator)) else 0
         self.limits = limits
         self.resource = resource
         self.processors = processors
         self.clock = clock
         self.carrier = carrier or Carrier()
         self.take: Callable[[Span], None] | None = None
-        self.started = 0
+        #: `semconv.http.HttpSettings`, where the program's owner set any.
+        self.http: Any = None
+        # Spans begun, and those of them that are not sampled; for the agent's health.
+        self.started = self.unsampled = 0
 
     def sampled_by(self, sampler: sdk.sampling.Sampler) -> None:
         """Let ``sampler`` decide."""
@@ -184,10 +189,14 @@ class Engine:
     ) -> tuple[Span | Dropped, Any]:
         self.started += 1
         rule = self.rule
-        if rule is None:
+        if type(up) is Dropped and up.trace.silent:
+            trace, result = up.trace, None
+        elif rule is None:
             trace, result = self.ask(up, origin, name, context, attributes, links)
         else:
             trace, result = self.follow(up) if up is not None and rule[1] else self.decide(up), None
+        if not trace.flags & SAMPLED:
+            self.unsampled += 1
         if not trace.recorded:
             return Dropped(trace, self.ids.generate_span_id()), result
         span = new(Span)

@@ -24,10 +24,12 @@ class Trace:
 
     ``id`` is the 128-bit trace id; ``flags`` the W3C trace flags; ``state`` the tracestate header ("" for none);
     ``recorded`` whether children of a span of this trace are recorded when the parent decides; ``debug`` whether the
-    caller asked every service to record (B3, Jaeger).
+    caller asked every service to record (B3, Jaeger). ``silent`` of a trace says that nothing below is recorded here,
+    whatever the sampler thinks.
     """
 
     __slots__ = ("_head", "debug", "flags", "id", "recorded", "state")
+    silent = False
 
     def __init__(self, id: int, flags: int, state: str, recorded: bool, debug: bool = False) -> None:
         self.id = id
@@ -43,6 +45,13 @@ class Trace:
         if not head:
             head = self._head = f"00-{self.id:032x}-"
         return f"{head}{span_id:016x}-{self.flags:02x}"
+
+
+class SilentTrace(Trace):
+    """The trace of a unit of work that the program's owner excluded."""
+
+    __slots__ = ()
+    silent = True
 
 
 class Origin:

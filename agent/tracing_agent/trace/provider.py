@@ -43,14 +43,13 @@ class Tracer(sdk_trace.Tracer):
     @classmethod
     def of(cls, tracer: sdk_trace.Tracer, engine: Engine, scope: InstrumentationScope) -> Tracer:
         """The SDK's tracer, as ours: what the SDK's constructor set stays (it differs between versions)."""
+        counter = sdk.counter(tracer)
+        if counter is not None:
+            engine.watch()
+        # The class last: the SDK hands out one tracer for a scope, and another thread may have it already.
+        tracer.__dict__.update(_engine=engine, _origins={}, _scope=scope, _count=counter)
         tracer.__class__ = cls
         assert isinstance(tracer, cls)
-        tracer._engine = engine
-        tracer._origins = {}
-        tracer._scope = scope
-        tracer._count = sdk.counter(tracer)
-        if tracer._count is not None:
-            engine.watch()
         return tracer
 
     _scope: InstrumentationScope
@@ -68,13 +67,15 @@ class Tracer(sdk_trace.Tracer):
         set_status_on_exception: bool = True,
     ) -> trace_api.Span:
         engine = self._engine
+        if sdk.current().get(sdk.SILENT_KEY):
+            return trace_api.INVALID_SPAN
         if not sdk.tracer_enabled(self):
             parent = sdk.get_current_span(context).get_span_context()
             return NonRecordingSpan(context=parent)
         origin = self._origins.get(kind)
         if origin is None:
             origin = self._origins[kind] = engine.origin(self._scope, kind, {}, 0)
-        span = engine.start(origin, name, context, attributes, links or sdk.NO_LINKS, start_time)
+        span = engine.start(origin, name, context, attributes, sdk.told_links(links), start_time)
         if type(span) is Span and not (record_exception and set_status_on_exception):
             span._record_exception = record_exception
             span._set_status_on_exception = set_status_on_exception
@@ -167,7 +168,7 @@ class TracerProvider(sdk_trace.TracerProvider):
         self.pipeline: Pipeline | None = None
         if hasattr(os, "register_at_fork"):
             # After the SDK's own hook, which may have given the provider the child's resource.
-            weak = weakref.WeakMethod(self._forked)
+            weak = weakref.WeakMethod(self.forked)
 
             def after_in_child() -> None:
                 forked = weak()
@@ -176,14 +177,21 @@ class TracerProvider(sdk_trace.TracerProvider):
 
             os.register_at_fork(after_in_child=after_in_child)
 
+    def begun(self) -> tuple[int, int]:
+        """Spans begun in this process, and those of them that are not sampled."""
+        return sum(engine.started for engine in self._engines), sum(engine.unsampled for engine in self._engines)
+
     def _watch(self) -> None:
         for engine in self._engines:
             engine.watch()
 
-    def _forked(self) -> None:
+    def forked(self) -> None:
+        """In a forked child: ids, counts and resource of its own."""
         ids = self.engine.ids
         if type(ids) is Ids:
             ids.reseed()
+        for engine in self._engines:
+            engine.started = engine.unsampled = 0
         self.replace_resource(self._resource)
 
     def get_tracer(
@@ -218,6 +226,7 @@ class TracerProvider(sdk_trace.TracerProvider):
             if engine.sampler is self.sampler:
                 return engine
         engine = copy.copy(self.engine)
+        engine.started = engine.unsampled = 0
         engine.sampled_by(self.sampler)
         self._engines.append(engine)
         return engine

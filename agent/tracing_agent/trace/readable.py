@@ -50,6 +50,8 @@ class Readable(SDKSpan):
     _record_exception = True
     _set_status_on_exception = True
     _trace_config = None
+    #: An exception that became a response, until the response's status says whether it was an error.
+    handled: BaseException | None = None
 
     @property
     def _context(self) -> SpanContext:  # type: ignore[override]

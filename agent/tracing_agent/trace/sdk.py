@@ -60,11 +60,11 @@ def _runtime() -> tuple[Callable[[], Context], Callable[[Context], Any], Callabl
 
 
 SPAN_KEY = _span_key()
-#: What a sampler is told of a span without links: nothing, or an empty tuple since 1.41.
-NO_LINKS: Sequence[_trace_api.Link] | None = None if _version < (1, 41) else ()
 current, attach, detach = _runtime()
 #: Set to true in a context in which instrumentations must stay silent.
 SUPPRESS_KEY: str = getattr(_context_api, "_SUPPRESS_INSTRUMENTATION_KEY", "suppress_instrumentation")
+#: Set to true in a context in which not even the API makes spans: where spans are exported.
+SILENT_KEY = "tracing_agent.silent"
 
 
 def _baggage_key() -> str:
@@ -163,13 +163,18 @@ except ImportError:
 
 def tracer_enabled(tracer: _sdk_trace.Tracer) -> bool:
     """Whether a tracer configurator left this tracer on (SDK 1.40 and later)."""
-    config = getattr(tracer, "_tracer_config", None)
-    return True if config is None else bool(config.is_enabled)
+    enabled = getattr(tracer, "_is_enabled", None)
+    return True if enabled is None else bool(enabled() if callable(enabled) else enabled)
+
+
+def told_links(links: Sequence[_trace_api.Link] | None) -> Sequence[_trace_api.Link] | None:
+    """The links that a sampler is told of: as given, and never None since 1.41."""
+    return links if _version < (1, 41) else links or ()
 
 
 __all__ = [
     "BAGGAGE_KEY",
-    "NO_LINKS",
+    "SILENT_KEY",
     "SPAN_KEY",
     "SUPPRESS_KEY",
     "Context",
@@ -183,6 +188,7 @@ __all__ = [
     "plain_rule",
     "sampling",
     "set_global",
+    "told_links",
     "tracer_enabled",
     "when_replaced",
 ]

@@ -17,7 +17,7 @@ from opentelemetry.trace import Link, SpanContext
 from opentelemetry.trace.status import Status, StatusCode
 
 from tracing_agent.trace.attributes import LIMIT, UNPRINTABLE, clean
-from tracing_agent.trace.identity import RANDOM, SAMPLED, Dropped, Origin, Trace, span_context
+from tracing_agent.trace.identity import RANDOM, SAMPLED, Dropped, Origin, SilentTrace, Trace, span_context
 from tracing_agent.trace.readable import Readable
 
 if TYPE_CHECKING:
@@ -196,4 +196,4 @@ class Span(Readable):
             self.origin.engine.finish_at(self, end_time)
 
 
-__all__ = ["RANDOM", "SAMPLED", "Dropped", "Event", "Origin", "Span", "Trace", "span_context"]
+__all__ = ["RANDOM", "SAMPLED", "Dropped", "Event", "Origin", "SilentTrace", "Span", "Trace", "span_context"]
