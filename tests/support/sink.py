@@ -23,15 +23,15 @@ class Received(dict[str, Any]):
 
 
 class Sink:
-    """Listens on a free port of 127.0.0.1. ``answers`` are taken in turn (status, headers, body); then 200."""
+    """Listens on 127.0.0.1 (port 0: a free one). ``answers`` are taken in turn (status, headers, body); then 200."""
 
-    def __init__(self) -> None:
+    def __init__(self, port: int = 0) -> None:
         self.spans: list[Received] = []
         self.requests: list[tuple[dict[str, str], bytes]] = []
         self.answers: list[tuple[int, dict[str, str], bytes]] = []
         self.connections = 0
         self.changed = threading.Condition()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self._server = ThreadingHTTPServer(("127.0.0.1", port), _handler(self))
         self._server.daemon_threads = True
         self.port: int = self._server.server_address[1]
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
