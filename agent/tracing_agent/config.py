@@ -174,6 +174,7 @@ class Settings:
         self._limits(read)
         self._export(read)
         self._propagation(read)
+        self._database(read)
 
     def _service(self, read: Reader) -> None:
         self.service_name = read.text(
@@ -261,4 +262,16 @@ class Settings:
     def _propagation(self, read: Reader) -> None:
         self.propagators = read.names(
             "OTEL_PROPAGATORS", "tracecontext,baggage", "formats of context between processes"
+        )
+
+    def _database(self, read: Reader) -> None:
+        self.sanitise_sql = read.boolean(
+            "OTEL_PYTHON_DB_STATEMENT_SANITIZATION", True, "literals in SQL text without parameters become ?"
+        )
+        self.returned_rows = read.boolean(
+            "OTEL_PYTHON_DB_RETURNED_ROWS", False, "record how many rows a query gave, where that is known for nothing"
+        )
+        self.sql_comments = read.boolean("OTEL_PYTHON_SQLCOMMENTER", False, "append trace context to SQL text")
+        self.root_clients = read.boolean(
+            "OTEL_PYTHON_ROOT_CLIENT_SPANS", True, "record calls to databases and servers that have no parent span"
         )

@@ -16,14 +16,21 @@ if TYPE_CHECKING:
     from tracing_agent.trace.engine import Engine
     from tracing_agent.trace.span import Dropped, Span
 
-    Start = Callable[..., None]
+    Start = Callable[..., Any]
     End = Callable[..., None]
     Carry = Callable[..., tuple[Any, ...]]
     Settle = Callable[..., None]
+    Failed = Callable[[Any, BaseException], None]
+
+#: What ``start`` gives where the call needs no span of its own, or where it keeps the span for a longer while.
+TAKEN = object()
 
 
-def call(operation: Operation, start: Start, end: End | None = None) -> Wrap:
-    """A call that returns its result. ``start(span, *args, **kwargs)`` before, ``end(span, result)`` after."""
+def call(operation: Operation, start: Start, end: End | None = None, failed: Failed = failed) -> Wrap:
+    """A call that returns its result. ``start(span, *args, **kwargs)`` before, ``end(span, result)`` after.
+
+    ``start`` may give `TAKEN`: then the call is run as it is. ``failed(span, error)`` describes an exception.
+    """
 
     def wrap(original: Any, engine: Engine) -> Any:
         begin, fault = beginner(engine, operation), operation.breaker.fault
@@ -32,8 +39,9 @@ def call(operation: Operation, start: Start, end: End | None = None) -> Wrap:
             try:
                 span = begin()
                 if span is not None and span.recording:
-                    start(span, *args, **kwargs)
-                    if engine.deferred:
+                    if start(span, *args, **kwargs) is TAKEN:
+                        span = None
+                    elif engine.deferred:
                         span = admit(engine, span)  # type: ignore[arg-type]
             except Exception as error:
                 span = None
@@ -43,7 +51,7 @@ def call(operation: Operation, start: Start, end: End | None = None) -> Wrap:
             try:
                 result = original(*args, **kwargs)
             except BaseException as error:
-                fail(span, error, fault)
+                fail(span, error, fault, failed)
                 raise
             try:
                 if end is not None:
@@ -58,7 +66,7 @@ def call(operation: Operation, start: Start, end: End | None = None) -> Wrap:
     return wrap
 
 
-def coroutine(operation: Operation, start: Start, end: End | None = None) -> Wrap:
+def coroutine(operation: Operation, start: Start, end: End | None = None, failed: Failed = failed) -> Wrap:
     """A coroutine function: as `call`, from the first step to the result."""
 
     def wrap(original: Any, engine: Engine) -> Any:
@@ -68,8 +76,9 @@ def coroutine(operation: Operation, start: Start, end: End | None = None) -> Wra
             try:
                 span = begin()
                 if span is not None and span.recording:
-                    start(span, *args, **kwargs)
-                    if engine.deferred:
+                    if start(span, *args, **kwargs) is TAKEN:
+                        span = None
+                    elif engine.deferred:
                         span = admit(engine, span)  # type: ignore[arg-type]
             except Exception as error:
                 span = None
@@ -79,7 +88,7 @@ def coroutine(operation: Operation, start: Start, end: End | None = None) -> Wra
             try:
                 result = await original(*args, **kwargs)
             except BaseException as error:
-                fail(span, error, fault)
+                fail(span, error, fault, failed)
                 raise
             try:
                 if end is not None:
@@ -166,10 +175,15 @@ def noted(breaker: Breaker, note: Start) -> Wrap:
     return wrap
 
 
-def fail(span: Span | Dropped, error: BaseException, fault: Callable[[BaseException], None]) -> None:
+def fail(
+    span: Span | Dropped,
+    error: BaseException,
+    fault: Callable[[BaseException], None],
+    failed: Failed = failed,
+) -> None:
     """End a span whose call raised."""
     try:
-        failed(span, error)  # type: ignore[arg-type]
+        failed(span, error)
         span.origin.finish(span)  # type: ignore[union-attr,arg-type]
     except Exception as ours:
         fault(ours)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from opentelemetry.trace import SpanKind
+
 from tracing_agent.trace.engine import DROP, SAMPLE, below, new
 from tracing_agent.trace.sdk import BAGGAGE_KEY, SPAN_KEY, SUPPRESS_KEY, Context, attach, current, detach
 from tracing_agent.trace.span import RANDOM, SAMPLED, Dropped, SilentTrace, Span, Trace
@@ -21,10 +23,12 @@ def beginner(engine: Engine, operation: Operation) -> Begin:
     """The function that begins ``operation``: takes nothing, so that an unrecorded call formats nothing.
 
     It gives None where nothing is to be recorded (below an unsampled span, below a span of the same key, where
-    instrumentation is suppressed, or after too many faults), a `Dropped` for a root that is not sampled.
+    instrumentation is suppressed, for a client span without a parent where the owner wants none, or after too many
+    faults), a `Dropped` for a root that is not sampled.
     """
     breaker, name, mask, origin = operation.breaker, operation.name, operation.key, operation.origin(engine)
     span_id, clock = engine.ids.generate_span_id, engine.clock
+    rootless = operation.kind is SpanKind.CLIENT and not engine.root_clients
 
     def begin() -> Span | Dropped | None:
         if breaker.open:
@@ -42,6 +46,8 @@ def beginner(engine: Engine, operation: Operation) -> Begin:
             return None
         else:
             up = None if up is None else engine.parent(context)
+            if up is None and rootless:
+                return None
             trace = engine.trace_for(up)
         engine.started += 1
         if not trace.recorded:

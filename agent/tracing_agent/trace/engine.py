@@ -91,6 +91,10 @@ class Engine:
         self.take: Callable[[Span], None] | None = None
         #: `semconv.http.HttpSettings`, where the program's owner set any.
         self.http: Any = None
+        #: `semconv.db.DatabaseSettings`, likewise.
+        self.database: Any = None
+        #: Whether spans of calls to other services may be roots.
+        self.root_clients = True
         # Spans begun, and those of them that are not sampled; for the agent's health.
         self.started = self.unsampled = 0
 

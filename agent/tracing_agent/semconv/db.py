@@ -1,0 +1,155 @@
+"""What a database client span says, whatever the database: which one, what was asked, how it ended.
+
+A library's module describes a call by these steps: `Peer.stamp` (where it goes), then `query` or `operation`, `batch`
+where several operations go in one message, `returned_rows`, and `failed` in place of `semconv.errors.failed`.
+Source: semantic conventions 1.44, "Database client spans".
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry.trace.status import Status, StatusCode
+
+from tracing_agent.semconv.errors import error_type, interrupted, message
+from tracing_agent.semconv.sql import SUMMARY_LIMIT, analysed
+
+if TYPE_CHECKING:
+    from tracing_agent.trace.engine import Engine
+    from tracing_agent.trace.identity import Origin
+    from tracing_agent.trace.span import Span
+
+# Peers remembered by one instrumentation; past it they are forgotten and learned anew.
+_PEERS_MAX = 256
+
+
+class DatabaseSettings:
+    """What the program's owner decided about database spans. Attributes are not to be assigned after construction.
+
+    ``sanitise`` text without parameters; ``returned_rows`` asks for their number where the driver knows it for
+    nothing; ``comments`` appends trace context to SQL text.
+    """
+
+    __slots__ = ("comments", "returned_rows", "sanitise")
+
+    def __init__(self, sanitise: bool = True, returned_rows: bool = False, comments: bool = False) -> None:
+        self.sanitise = sanitise
+        self.returned_rows = returned_rows
+        self.comments = comments
+
+
+def settings_of(engine: Engine) -> DatabaseSettings:
+    """The database settings under ``engine``."""
+    return engine.database or DatabaseSettings()
+
+
+class Peer:
+    """One database on one server: what all spans of the connections to it share, held and encoded once.
+
+    ``attributes`` are theirs in common; ``target`` names the database in a span's name where nothing better does.
+    """
+
+    __slots__ = ("_origin", "attributes", "target")
+
+    def __init__(self, attributes: dict[str, Any], target: str) -> None:
+        self.attributes = attributes
+        self.target = target
+        self._origin: Origin | None = None
+
+    def stamp(self, span: Span) -> None:
+        """Let ``span``, to which nobody has set an attribute yet, have the attributes of this peer."""
+        base = span.origin
+        origin = self._origin
+        if origin is None or origin.engine is not base.engine:
+            attributes = {**base.attributes, **self.attributes}
+            origin = self._origin = base.engine.origin(base.scope, base.kind, attributes, base.suppresses)
+        span.origin = origin
+
+
+class Peers:
+    """The peers of one instrumentation, whose operations have one scope, kind, key and constant attributes.
+
+    A connection computes its peer once and holds it; connections to one database share it.
+    """
+
+    __slots__ = ("_default_port", "_known")
+
+    def __init__(self, default_port: int) -> None:
+        self._default_port = default_port
+        self._known: dict[tuple[str, int, str], Peer] = {}
+
+    def peer(self, address: str, port: int, namespace: str) -> Peer:
+        """The peer at ``address``: a name, an IP address or the path of a unix socket; "" where it is not known.
+
+        ``port`` is 0 where there is none; the default port is not told. ``namespace`` is "" where it is not known.
+        """
+        key = (address, port, namespace)
+        peer = self._known.get(key)
+        if peer is None:
+            if len(self._known) >= _PEERS_MAX:
+                self._known.clear()
+            peer = self._known[key] = self._make(address, port, namespace)
+        return peer
+
+    def _make(self, address: str, port: int, namespace: str) -> Peer:
+        attributes: dict[str, Any] = {}
+        if namespace:
+            attributes["db.namespace"] = namespace
+        if address:
+            attributes["server.address"] = address
+            if port and port != self._default_port:
+                attributes["server.port"] = port
+        return Peer(attributes, namespace or (f"{address}:{port}" if address and port else address))
+
+
+def query(span: Span, peer: Peer, text: str, sanitise: bool) -> None:
+    """SQL text goes to ``peer``: sanitised, or as given where its values travel apart from it. Names the span."""
+    peer.stamp(span)
+    text, summary = analysed(text, sanitise)
+    values = span.values
+    values["db.query.text"] = text
+    if summary:
+        values["db.query.summary"] = span._name = summary
+    else:
+        span._name = peer.target or span._name
+
+
+def operation(span: Span, name: str, target: str = "") -> None:
+    """A command that is no query text, named as the library or the protocol names it. Names the span."""
+    span.values["db.operation.name"] = name
+    span._name = f"{name} {target}" if target else name
+
+
+def batch(span: Span, size: int, same: str = "", word: str = "BATCH") -> str:
+    """``size`` operations in one message; ``same`` is the summary or name that they have in common, "" if none.
+
+    Gives the span's new name, which is also its summary or operation name. One operation is no batch.
+    """
+    if size == 1:
+        name = same or word
+    else:
+        span.values["db.operation.batch.size"] = size
+        name = f"{word} {same}" if same else word
+        name = name if len(name) <= SUMMARY_LIMIT else word
+    span._name = name
+    return name
+
+
+def returned_rows(span: Span, count: int) -> None:
+    """The database gave so many rows."""
+    span.values["db.response.returned_rows"] = count
+
+
+def failed(span: Span, error: BaseException, code: str | None = None, text: str | None = None) -> None:
+    """The call raised; ``code`` is the database's own status code, ``text`` the message if not the exception's.
+
+    An operation that was told to stop (a cancelled task, a closed generator) has no error.
+    """
+    if interrupted(error):
+        return
+    values = span.values
+    if code:
+        values["db.response.status_code"] = values["error.type"] = code
+    else:
+        values["error.type"] = error_type(error)
+    span._status = Status(StatusCode.ERROR, (message(error) if text is None else text) or None)
