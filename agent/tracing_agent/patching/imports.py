@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     Hook = Callable[[ModuleType], None]
+    Execute = Callable[[ModuleType], None]
+    Around = Callable[[ModuleType, Execute], None]
 
 
 class Finder:
@@ -27,6 +29,7 @@ class Finder:
 
     def __init__(self) -> None:
         self.hooks: dict[str, list[Hook]] = {}
+        self.around: dict[str, Around] = {}
         self._imported: list[tuple[str, ModuleType]] = []
         self._turn = allocate_lock()
         self.lock = allocate_lock()
@@ -61,6 +64,15 @@ class Finder:
                 _attach(holder, spec.name, self)
         except Exception as error:
             fault(f"the import hook of {spec.name}", error)
+
+    def execute(self, name: str, module: ModuleType, execute: Execute) -> None:
+        """Execute a hooked module, by what was asked to stand around its execution, and run its hooks."""
+        around = self.around.pop(name, None)
+        if around is None:
+            execute(module)
+        else:
+            around(module, execute)
+        self.run(name)
 
     def run(self, name: str) -> None:
         """Run the hooks of a module that was just executed, once; a hook that fails never fails the import."""
@@ -149,9 +161,10 @@ class _Execution:
             self.names.discard(name)
             if not self.names:
                 self.loader.__dict__.pop("exec_module", None)
-        self.exec_module(module)
         if hooked:
-            self.finder.run(name)
+            self.finder.execute(name, module, self.exec_module)
+        else:
+            self.exec_module(module)
 
     # A spec that somebody only looked up compares, copies and pickles as without this.
 
@@ -187,8 +200,7 @@ class _Loader:
         for holder, attribute in ((spec, "loader"), (self._holder, "loader"), (module, "__loader__")):
             if holder is not None and getattr(holder, attribute, None) is self:
                 setattr(holder, attribute, self._loader)
-        self._loader.exec_module(module)
-        self._finder.run(module.__name__)
+        self._finder.execute(module.__name__, module, self._loader.exec_module)
 
 
 # -- the process's finder ------------------------------------------------------------------------------------------
@@ -212,6 +224,16 @@ def when_imported(name: str, hook: Hook) -> None:
         _FINDER.run(name)
 
 
+def when_executed(name: str, around: Around) -> None:
+    """Have ``around(module, execute)`` execute the module ``name``: it calls ``execute(module)`` itself, and no more.
+
+    For a module whose body must not run as it is. What it raises is what the import raises. Nothing if it was imported.
+    """
+    if name not in sys.modules:
+        _FINDER.around[name] = around
+        when_imported(name, lambda module: None)
+
+
 def pending() -> list[str]:
     """The modules that hooks wait for."""
     return sorted(_FINDER.hooks)
@@ -220,6 +242,7 @@ def pending() -> list[str]:
 def forget() -> None:
     """Take the finder away and drop every hook."""
     _FINDER.hooks.clear()
+    _FINDER.around.clear()
     if _FINDER in sys.meta_path:
         sys.meta_path.remove(_FINDER)
 

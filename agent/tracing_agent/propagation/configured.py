@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from opentelemetry import environment_variables
@@ -19,7 +19,7 @@ from opentelemetry.propagators.textmap import (
 from opentelemetry.trace import get_current_span
 
 from tracing_agent.faults import describe, fault
-from tracing_agent.propagation.names import chosen
+from tracing_agent.propagation.names import DEFAULT, chosen
 from tracing_agent.propagation.otel import (
     B3MultiPropagator,
     B3Propagator,
@@ -118,6 +118,12 @@ def _registered(name: str, report: Report) -> TextMapPropagator | None:
             reason = describe(error)
         report(f"OTEL_PROPAGATORS: {name!r} as registered by {entry.value} is not usable ({reason})")
     return None
+
+
+def names_from(environ: Mapping[str, str]) -> list[str]:
+    """The names in OTEL_PROPAGATORS as they are written; the default where there are none."""
+    names = [name.strip() for name in environ.get("OTEL_PROPAGATORS", "").split(",") if name.strip()]
+    return names or list(DEFAULT)
 
 
 def execute_propagate(module: Any, execute: Callable[[], None], names: Iterable[str], report: Report) -> None:
