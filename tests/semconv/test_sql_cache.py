@@ -59,6 +59,14 @@ def test_texts_in_use_stay(read: list[str]) -> None:
     assert read.count("SELECT * FROM busy") == 1
 
 
+def test_texts_that_fit_stay(read: list[str]) -> None:
+    """As long as the texts are within the bounds each is read once."""
+    queries = [f"SELECT * FROM t WHERE a = {number}" for number in range(sql._CACHED_TEXTS)]
+    for query in queries * 3:
+        sql.analysed(query, True)
+    assert read == queries
+
+
 def test_a_long_text_is_known_by_what_is_read_of_it(read: list[str]) -> None:
     """Of a text over the limit only the part that is read is kept and given back."""
     long = "SELECT a FROM t WHERE b = c " + "AND b = c " * 10_000

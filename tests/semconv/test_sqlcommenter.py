@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from semconv.properties import untimed
 from tracing_agent.semconv.sql import LIMIT
 from tracing_agent.semconv.sqlcommenter import append_comment
 
@@ -52,6 +53,7 @@ def test_doubles_the_percent_sign() -> None:
     assert commented % ("x",) == "SELECT x /*a='b%3Dc'*/"
 
 
+@untimed
 @given(st.dictionaries(st.text(min_size=1), st.text(), min_size=1))
 def test_no_value_ends_the_comment(pairs: dict[str, str]) -> None:
     """Whatever the keys and values hold, the comment is one comment, sorted, from which they can be read back."""

@@ -19,8 +19,9 @@ _QUOTED = rf'"[^"]*(?:""[^"]*)*"|`[^`]*(?:``[^`]*)*`|\[{_LETTER}[\w $]*\]'
 _QUALIFIED = rf"(?:\.(?:{_WORD}|{_QUOTED}|\*))*"
 _NUMBER_REST = r"[\w.]*(?:(?<=[eE])[+-][0-9][\w.]*)?"
 _STRING_REST = r"'[^']*(?:''[^']*)*'?"
-# A continued literal ('…' newline '…') stays one escape string, so a backslash still escapes in its second part.
-_ESCAPED_REST = rf"'[^'\\]*(?:(?:''|\\.|'[ \t\r\f\v]*\n{_SPACE}*')[^'\\]*)*\\?'?"
+# A literal goes on behind a newline, and comments, with its next part; there too a backslash escapes.
+_CONTINUED = rf"'(?:[ \t\f\v]|--[^\n\r]*(?=[\n\r]))*[\n\r](?:{_SPACE}|--[^\n\r]*[\n\r])*'"
+_ESCAPED_REST = rf"'[^'\\]*(?:(?:''|\\.|{_CONTINUED})[^'\\]*)*\\?'?"
 
 _TOKEN = re.compile(
     "|".join(
