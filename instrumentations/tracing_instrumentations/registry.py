@@ -29,4 +29,6 @@ class Library:
 LIBRARIES = (
     Library("flask", "Flask", ("flask",), ((2, 2), (4,))),
     Library("requests", "requests", ("requests",), ((2, 25), (3,))),
+    Library("psycopg", "psycopg", ("psycopg",), ((3, 1), (4,))),
+    Library("psycopg_pool", "psycopg-pool", ("psycopg_pool",), ((3, 1), (4,))),
 )

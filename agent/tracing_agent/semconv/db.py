@@ -126,7 +126,7 @@ def batch(span: Span, size: int, same: str = "", word: str = "BATCH") -> str:
     Gives the span's new name, which is also its summary or operation name. One operation is no batch.
     """
     if size == 1:
-        name = same or word
+        name = same or span._name
     else:
         span.values["db.operation.batch.size"] = size
         name = f"{word} {same}" if same else word

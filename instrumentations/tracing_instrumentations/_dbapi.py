@@ -1,0 +1,164 @@
+"""Calls that run SQL, in the shape of PEP 249: what the modules of SQL libraries share.
+
+A library's module says by an `Interface` where a call goes and what its text is; `execute` and `executemany` wrap its
+functions of that shape, whatever kind of function they are.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tracing_agent.drivers.call import TAKEN
+from tracing_agent.semconv.db import batch, settings_of
+from tracing_agent.semconv.sqlcommenter import append_comment
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from tracing_agent.drivers.call import Failed
+    from tracing_agent.operation import Operation
+    from tracing_agent.patching.targets import Wrap
+    from tracing_agent.trace.carrier import Carrier
+    from tracing_agent.trace.engine import Engine
+
+    #: ``(span, holder, text, sanitise, size)``; ``size`` is the number of parameter sets, None where it is not known.
+    Describe = Callable[[Any, Any, str, bool, "int | None"], Any]
+    #: Of statement: its text, and whether its values are in the text.
+    Read = Callable[[Any], "tuple[str, bool]"]
+
+_COMMON = frozenset((tuple, list, dict))
+_COUNTED = "counted"
+
+
+class Interface:
+    """How one library's calls that run SQL tell of themselves.
+
+    ``describe`` sends text to `semconv.db` and may give `TAKEN`; ``read`` gives the text of a statement that is no str;
+    ``rows(span, result)`` records how many rows came; ``comment`` rewrites the arguments so that the statement ends in
+    a comment (see `drivers.rewritten`). ``keywords`` are the library's names of statement and parameter sets.
+    """
+
+    __slots__ = ("comment", "describe", "failed", "keywords", "operation", "read", "rows")
+
+    def __init__(
+        self,
+        operation: Operation,
+        describe: Describe,
+        failed: Failed,
+        read: Read,
+        rows: Callable[[Any, Any], None] | None = None,
+        comment: Callable[..., tuple[Any, ...]] | None = None,
+        keywords: tuple[str, str] = ("query", "params_seq"),
+    ) -> None:
+        self.operation = operation
+        self.describe = describe
+        self.failed = failed
+        self.read = read
+        self.rows = rows
+        self.comment = comment
+        self.keywords = keywords
+
+
+def execute(interface: Interface, plain: Any, rewriting: Any = None) -> Wrap:
+    """``execute(holder, statement, params)``, and what has that shape.
+
+    ``plain`` is the driver for that kind of function, ``rewriting`` the one that can change its arguments.
+    """
+
+    def wrap(original: Any, engine: Engine) -> Any:
+        settings = settings_of(engine)
+        describe, read, sanitise = interface.describe, interface.read, settings.sanitise
+        keyword = interface.keywords[0]
+
+        def start(span: Any, holder: Any, statement: Any = "", params: Any = None, *more: Any, **options: Any) -> Any:
+            if options and not statement:
+                statement = options.get(keyword, "")
+            text, bare = (statement, True) if type(statement) is str else read(statement)
+            bare = bare and (params is None or (type(params) in _COMMON and not params))
+            return describe(span, holder, text, sanitise and bare, 1)
+
+        end = interface.rows if settings.returned_rows else None
+        if settings.comments and interface.comment is not None:
+            driver = rewriting(interface.operation, start, end, interface.failed, carry=interface.comment)
+        else:
+            driver = plain(interface.operation, start, end, interface.failed)
+        return driver(original, engine)
+
+    return wrap
+
+
+def executemany(interface: Interface, rewriting: Any) -> Wrap:
+    """``executemany(holder, statement, parameter sets)``: a batch, whose size is counted where it cannot be asked."""
+    describe, read = interface.describe, interface.read
+    query, parameter_sets = interface.keywords
+
+    def start(span: Any, holder: Any, statement: Any = "", sets: Any = (), *more: Any, **options: Any) -> Any:
+        if options:
+            statement, sets = options.get(query, statement), options.get(parameter_sets, sets)
+        text = statement if type(statement) is str else read(statement)[0]
+        size = len(sets) if hasattr(sets, "__len__") else None
+        if describe(span, holder, text, False, size) is TAKEN:
+            return TAKEN
+        if size is not None:
+            many(span, size)
+        return None
+
+    def end(span: Any, result: Any) -> None:
+        counted = span.__dict__.pop(_COUNTED, None)
+        if counted is not None:
+            many(span, counted.count)
+
+    def failed(span: Any, error: BaseException) -> None:
+        end(span, None)
+        interface.failed(span, error)
+
+    driver: Wrap = rewriting(interface.operation, start, end, failed, carry=_count)
+    return driver
+
+
+def many(span: Any, size: int) -> None:
+    """One statement was run with ``size`` parameter sets."""
+    name = batch(span, size, span.values.get("db.query.summary", ""))
+    if size != 1:
+        span.values["db.query.summary"] = name
+
+
+class Counted:
+    """Parameter sets that come from an iterator, and how many have come."""
+
+    __slots__ = ("_items", "count")
+
+    def __init__(self, items: Iterable[Any]) -> None:
+        self._items = items
+        self.count = 0
+
+    def __iter__(self) -> Iterator[Any]:
+        for item in self._items:
+            self.count += 1
+            yield item
+
+
+def _count(carrier: Carrier, identity: Any, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
+    if len(args) < 3 or hasattr(args[2], "__len__") or not identity.recording:
+        return args
+    counted = identity.__dict__[_COUNTED] = Counted(args[2])
+    return (*args[:2], counted, *args[3:])
+
+
+def comment_of(carrier: Carrier, identity: Any) -> dict[str, str]:
+    """What a comment says: the identity in the formats of ``OTEL_PROPAGATORS``; baggage is not for logs."""
+    pairs: dict[str, str] = {}
+    carrier.inject(identity, pairs.__setitem__)
+    pairs.pop("baggage", None)
+    return pairs
+
+
+def commented(statement: Any, pairs: dict[str, str], percent_doubled: bool) -> Any:
+    """``statement``, text or bytes, with a comment; anything else as it is."""
+    if isinstance(statement, str):
+        return append_comment(statement, pairs, percent_doubled=percent_doubled)
+    if isinstance(statement, bytes):
+        # Every byte is a character and back: what is looked for is ASCII in all encodings of clients.
+        text = append_comment(statement.decode("latin-1"), pairs, percent_doubled=percent_doubled)
+        return text.encode("latin-1")
+    return statement

@@ -1,0 +1,34 @@
+"""psycopg's connection pools: waiting for a connection, where none was free, is an internal span."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tracing_agent.drivers.call import TAKEN, call, coroutine
+from tracing_agent.operation import Operation
+from tracing_agent.patching.targets import Target
+from tracing_instrumentations import _postgresql
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+WAIT = Operation("psycopg_pool", "getconn", attributes=_postgresql.ATTRIBUTES)
+
+
+def waiting(span: Any, pool: Any, *more: Any, **options: Any) -> Any:
+    """A connection is asked for. Where one is free, or nobody is there whom waiting could hold up, there is no span."""
+    if pool._pool or span.up is None:
+        return TAKEN
+    span.values["db.client.connection.pool.name"] = pool.name
+    span._name = f"getconn {pool.name}"
+    return None
+
+
+def targets(psycopg_pool: ModuleType) -> dict[str, tuple[Target, ...]]:
+    """Where psycopg_pool is cut: null pools inherit it."""
+    return {
+        "psycopg_pool": (
+            Target("psycopg_pool", "ConnectionPool.getconn", call(WAIT, waiting)),
+            Target("psycopg_pool", "AsyncConnectionPool.getconn", coroutine(WAIT, waiting)),
+        )
+    }
