@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import sys
 
+from tracing_agent import ending
 from tracing_agent.faults import WARN, describe, say
-from tracing_agent.patching.imports import when_imported
+from tracing_agent.patching.imports import when_executed, when_imported
 from tracing_instrumentations.registry import LIBRARIES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import ModuleType
 
 _done = False
@@ -24,11 +26,14 @@ def activate() -> None:
     if _done:
         return
     _done = True
+    ending.register()
     for library in LIBRARIES:
         for trigger in library.triggers:
             when_imported(trigger, _Hook(library.name, trigger))
     # The program's own spans need our provider before it asks for a tracer.
     when_imported("opentelemetry.trace", _api_imported)
+    # Untraced, a name in OTEL_PROPAGATORS that nobody knows makes this import, and all of FastAPI with it, fail.
+    when_executed("opentelemetry.propagate", _propagate)
     # What a traced program starts may be anything, and may have its stderr read: it is not told what it lacks.
     os.environ["_TRACING_AGENT_PARENT"] = str(os.getpid())
 
@@ -48,10 +53,25 @@ class _Hook:
 
 
 def _api_imported(module: ModuleType) -> None:
+    agent = sys.modules.get("tracing_agent.agent")
+    if agent is not None and not hasattr(agent, "start"):
+        return  # the agent's own import of the API: whoever imports the agent starts it
     if _agent_usable():
         from tracing_agent.agent import start
 
         start()
+
+
+def _propagate(module: ModuleType, execute: Callable[[ModuleType], None]) -> None:
+    if _agent_usable():
+        from tracing_agent.propagation.configured import execute_propagate, names_from
+
+        execute_propagate(module, lambda: execute(module), names_from(os.environ), lambda line: say(WARN, line))
+        from tracing_agent.agent import start
+
+        start()
+    else:
+        execute(module)
 
 
 def _agent_usable() -> bool:

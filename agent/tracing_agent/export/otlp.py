@@ -8,7 +8,10 @@ from __future__ import annotations
 from struct import Struct
 from typing import TYPE_CHECKING, Any
 
+from tracing_agent.export.record import HAS_REMOTE, IS_REMOTE, Record, events, kind, links, status
+from tracing_agent.export.values import text
 from tracing_agent.export.wire import any_value, field, key_value, utf8, varint
+from tracing_agent.faults import fault
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -18,26 +21,31 @@ if TYPE_CHECKING:
 
     from tracing_agent.trace.span import Span
 
-_times = Struct("<BQBQ").pack  # start 7, end 8: fixed64
-_flags = Struct("<HI").pack  # flags 16: tag 0x85 0x01, fixed32
-_fixed64 = Struct("<Q").pack
-_HAS_REMOTE, _IS_REMOTE = 0x100, 0x200
+    #: An encoded span: its scope, and the ``ScopeSpans.spans`` field.
+    Message = tuple[InstrumentationScope, bytes]
+
+_ids = Struct(">HQQHQ").pack  # trace_id 1, span_id 2: tag and length, then big-endian bytes
+_parent = Struct(">HQ").pack  # parent_span_id 4
+_times = Struct("<BQBQHI").pack  # start 7, end 8: fixed64; flags 16: tag of two bytes, fixed32
+_time = Struct("<BQ").pack
+_flags = Struct("<BI").pack
+_LOW = (1 << 64) - 1
+# What stands before a varint of one or two bytes in an ``AnyValue`` field of a pair: its length, and int_value 3.
+_INT = (b"", b"\x02\x18", b"\x03\x18")
 _NO_STATUS = b"\x7a\x00"
 
 #: Values of one key that are remembered; a key with more is not worth remembering.
-_VALUES = 256
+VALUES = 256
 #: Encoded attributes, names and keys remembered in all; past it everything is forgotten and learned anew.
-_REMEMBERED = 4096
-#: Longest text, in characters, that is remembered.
-_LONG = 256
-
-_TIME_MAX = (1 << 64) - 1
+REMEMBERED = 4096
+#: Longest text, in bytes, that is remembered.
+LONG = 256
 
 
 class Encoder:
     """Encodes spans of one process. Not for several threads at once.
 
-    Memory is bounded: at most `_REMEMBERED` short values, whatever the application sends.
+    Memory is bounded: at most `REMEMBERED` short values, whatever the application sends.
     """
 
     def __init__(self) -> None:
@@ -46,8 +54,9 @@ class Encoder:
         self._resource: tuple[Any, bytes] = (None, b"")
 
     def _forget(self) -> None:
-        self._count = 0
-        self._texts: dict[str, dict[str, bytes]] = {}
+        self.remembered = 0
+        # By key: encoded pairs by value; and what stands before a text's bytes by their number.
+        self._texts: dict[str, dict[str | int, bytes]] = {}
         self._ints: dict[str, dict[int, bytes]] = {}
         self._names: dict[str, bytes] = {}
         self._keys: dict[str, bytes] = {}
@@ -56,178 +65,218 @@ class Encoder:
         """An ``ExportTraceServiceRequest``: one ``ResourceSpans``, its spans grouped by scope."""
         return self.wrap(self.span_messages(spans), resource)
 
-    def span_messages(self, spans: Iterable[Span]) -> list[tuple[InstrumentationScope, bytes]]:
-        """Each span as its scope and a ``ScopeSpans.spans`` field, ready to be put together by `wrap`."""
+    def span_messages(self, spans: Iterable[Span]) -> list[Message]:
+        """Each span encoded, ready to be put together by `wrap`."""
         encode = self._span
         messages = []
         for span in spans:
-            body = encode(span)
+            try:
+                body = encode(span)
+            except Exception:
+                try:
+                    body = _record(Record(span))
+                except Exception as error:
+                    fault("the encoder", error)
+                    continue
             messages.append((span.origin.scope, b"\x12" + varint(len(body)) + body))
         return messages
 
-    def wrap(self, messages: Sequence[tuple[InstrumentationScope, bytes]], resource: Resource) -> bytes:
+    # -- around spans -----------------------------------------------------------------------------------------------
+
+    def wrap(self, messages: Sequence[Message], resource: Resource) -> bytes:
         """The request around encoded spans."""
-        groups: dict[int, list[bytes]] = {}
-        scopes: dict[int, InstrumentationScope] = {}
+        # By content: a program may make an equal scope for each span.
+        groups: dict[tuple[bytes, bytes], list[bytes]] = {}
         for scope, message in messages:
-            group = groups.get(id(scope))
+            known = self._scopes.get(id(scope))
+            key = known[1:] if known is not None else self._scope(scope)
+            group = groups.get(key)
             if group is None:
-                group = groups[id(scope)] = []
-                scopes[id(scope)] = scope
+                group = groups[key] = []
             group.append(message)
         parts = [self._resource_field(resource)]
-        for key, group in groups.items():
-            head, tail = self._scope_fields(scopes[key])
+        for (head, tail), group in groups.items():
             parts.append(field(b"\x12", head + b"".join(group) + tail))  # scope_spans 2
-        if getattr(resource, "schema_url", ""):
-            parts.append(field(b"\x1a", utf8(resource.schema_url)))
+        if resource.schema_url:
+            parts.append(field(b"\x1a", utf8(text(resource.schema_url))))
         return field(b"\x0a", b"".join(parts))  # resource_spans 1
 
     def _resource_field(self, resource: Resource) -> bytes:
         known, encoded = self._resource
         if known is not resource:
-            encoded = field(b"\x0a", self._attributes(b"\x0a", resource.attributes))
+            encoded = field(b"\x0a", _attributes(b"\x0a", resource.attributes))
             self._resource = (resource, encoded)
         return encoded
 
-    def _scope_fields(self, scope: InstrumentationScope) -> tuple[bytes, bytes]:
-        known = self._scopes.get(id(scope))
-        if known is None or known[0] is not scope:
-            body = field(b"\x0a", utf8(scope.name))
-            if scope.version:
-                body += field(b"\x12", utf8(scope.version))
-            attributes = getattr(scope, "attributes", None)
-            if attributes:
-                body += self._attributes(b"\x1a", attributes)
-            tail = field(b"\x1a", utf8(scope.schema_url)) if scope.schema_url else b""
-            if len(self._scopes) >= _VALUES:
-                self._scopes.clear()
-            known = self._scopes[id(scope)] = (scope, field(b"\x0a", body), tail)
-        return known[1], known[2]
+    def _scope(self, scope: InstrumentationScope) -> tuple[bytes, bytes]:
+        body = field(b"\x0a", utf8(text(scope.name)))
+        if scope.version:
+            body += field(b"\x12", utf8(text(scope.version)))
+        attributes = getattr(scope, "attributes", None)
+        if attributes:
+            body += _attributes(b"\x1a", attributes)
+        head = field(b"\x0a", body)
+        tail = field(b"\x1a", utf8(text(scope.schema_url))) if scope.schema_url else b""
+        if len(self._scopes) >= VALUES:
+            self._scopes.clear()
+        # Held, so that no other scope gets its id.
+        self._scopes[id(scope)] = (scope, head, tail)
+        return head, tail
 
-    def _attributes(self, tag: bytes, attributes: Mapping[str, Any]) -> bytes:
-        return b"".join(field(tag, key_value(key, value)) for key, value in attributes.items())
+    # -- one span ---------------------------------------------------------------------------------------------------
 
     def _span(self, span: Span) -> bytes:
-        trace = span.trace
-        flags = trace.flags | _HAS_REMOTE
-        name = span._name
-        parts = [
-            b"\x0a\x10" + trace.id.to_bytes(16, "big") + b"\x12\x08" + span.span_id.to_bytes(8, "big"),  # 1, 2
-        ]
-        up = span.up
-        if up is not None:
-            parts.append(b"\x22\x08" + up.span_id.to_bytes(8, "big"))  # parent_span_id 4
+        trace, up, origin = span.trace, span.up, span.origin
+        id, name, flags = trace.id, span._name, trace.flags & 0xFF | HAS_REMOTE
+        parts = [_ids(0x0A10, id >> 64, id & _LOW, 0x1208, span.span_id)]
+        append = parts.append
+        if type(up) is int:
+            append(_parent(0x2208, up))
+        elif up is not None:
+            append(_parent(0x2208, up.span_id))
             if up.is_remote:
-                flags |= _IS_REMOTE
+                flags |= IS_REMOTE
         if trace.state:
-            parts.append(field(b"\x1a", utf8(trace.state)))  # trace_state 3
-        parts.append(self._names.get(name) or self._name(name))
-        origin = span.origin
-        parts.append(origin.encoded or self._constants(origin))
-        parts.append(_times(0x39, span._start_time & _TIME_MAX, 0x41, (span._end_time or 0) & _TIME_MAX))
-        texts, ints = self._texts, self._ints
-        for key, value in span.values.items():
-            kind = type(value)
-            if kind is str:
+            append(field(b"\x1a", utf8(trace.state)))  # trace_state 3
+        append(self._names.get(name) or self._name(name))
+        append(origin.encoded or _constants(origin))
+        append(_times(0x39, span._start_time, 0x41, span._end_time, 0x0185, flags))
+        texts, ints, values = self._texts, self._ints, span.values
+        for key in origin.attributes:
+            if key in values:
+                return _record(Record(span))  # what was constant is not, in this one
+        for key, value in values.items():
+            type_ = type(value)
+            if type_ is str:
                 known = texts.get(key)
-                parts.append((known is not None and known.get(value)) or self._text(key, value))
-            elif kind is int:
-                remembered = ints.get(key)
-                parts.append((remembered is not None and remembered.get(value)) or self._int(key, value))
+                append((known is not None and known.get(value)) or self._text(key, value))
+            elif type_ is int:
+                numbers = ints.get(key)
+                append((numbers is not None and numbers.get(value)) or self._int(key, value))
             else:
-                parts.append(self._pair(key, any_value(value)))
-        if len(span.__dict__):
-            self._rare(span, parts)
-        else:
-            parts.append(_NO_STATUS)
-        parts.append(_flags(0x0185, flags))
+                append(self._pair(key, any_value(value)))
+        append(_rare(span) if span.__dict__ else _NO_STATUS)
         return b"".join(parts)
 
     def _name(self, name: str) -> bytes:
         encoded = field(b"\x2a", utf8(name))
-        if len(name) <= _LONG:
+        if len(encoded) <= LONG and len(self._names) < VALUES * 4:
             self._remember()
             self._names[name] = encoded
-        return encoded
-
-    def _constants(self, origin: Any) -> bytes:
-        kind = b"\x30" + varint(origin.kind.value + 1)  # kind 6; OTLP counts from 1, 0 is unspecified
-        origin.encoded = kind + self._attributes(b"\x4a", origin.attributes)
-        encoded: bytes = origin.encoded
         return encoded
 
     def _pair(self, key: str, value: bytes) -> bytes:
         head = self._keys.get(key)
         if head is None:
             head = field(b"\x0a", utf8(key)) + b"\x12"
-            if len(key) <= _LONG:
+            if len(head) <= LONG:
                 self._remember()
                 self._keys[key] = head
         body = head + varint(len(value)) + value
         return b"\x4a" + varint(len(body)) + body  # attributes 9
 
     def _text(self, key: str, value: str) -> bytes:
-        encoded = self._pair(key, field(b"\x0a", utf8(value)))
-        if len(value) <= _LONG and len(key) <= _LONG:
-            known = self._texts.get(key)
-            if known is None:
-                known = self._texts[key] = {}
-            # A key that has shown too many values keeps those it has and learns no more.
-            if len(known) < _VALUES:
+        data = utf8(value)
+        size = len(data)
+        known = self._texts.get(key)
+        if known is None:
+            if len(key) > LONG:
+                return self._pair(key, field(b"\x0a", data))
+            self._remember()
+            known = self._texts[key] = {}
+        head = known.get(size)
+        if head is None:
+            head = self._pair(key, field(b"\x0a", data))
+            head = head[: len(head) - size]
+            if size <= LONG:
                 self._remember()
-                known[value] = encoded
+                known[size] = head
+        encoded = head + data
+        # A key that has shown too many values keeps those it has and learns no more.
+        if size <= LONG and len(known) < VALUES:
+            self._remember()
+            known[value] = encoded
         return encoded
 
     def _int(self, key: str, value: int) -> bytes:
-        encoded = self._pair(key, any_value(value))
-        if len(key) <= _LONG and -65536 < value < 65536:
+        head = self._keys.get(key)
+        if head is not None and 0 <= value < 1 << 14:
+            data = varint(value)
+            encoded = b"\x4a" + varint(len(head) + len(data) + 2) + head + _INT[len(data)] + data
+        else:
+            encoded = self._pair(key, any_value(value))
+        if len(key) <= LONG and -65536 < value < 65536:
             known = self._ints.get(key)
             if known is None:
+                self._remember()
                 known = self._ints[key] = {}
-            if len(known) < _VALUES:
+            if len(known) < VALUES:
                 self._remember()
                 known[value] = encoded
         return encoded
 
     def _remember(self) -> None:
-        self._count += 1
-        if self._count > _REMEMBERED:
+        self.remembered += 1
+        if self.remembered > REMEMBERED:
             self._forget()
 
-    def _rare(self, span: Span, parts: list[bytes]) -> None:
-        if span._dropped:
-            parts.append(b"\x50" + varint(span._dropped))  # dropped_attributes_count 10
-        for event in span._events:
-            parts.append(self._event(event))  # events 11
-        if span.dropped_events:
-            parts.append(b"\x60" + varint(span.dropped_events))  # 12
-        for link in span._links:
-            parts.append(self._link(link))  # links 13
-        if span.dropped_links:
-            parts.append(b"\x70" + varint(span.dropped_links))  # 14
-        status = span._status
-        code = status.status_code.value
-        if code or status.description:
-            body = field(b"\x12", utf8(status.description)) if status.description else b""
-            parts.append(field(b"\x7a", body + (b"\x18" + varint(code) if code else b"")))  # status 15
-        else:
-            parts.append(_NO_STATUS)
 
-    def _event(self, event: Any) -> bytes:
-        body = b"\x09" + _fixed64(event.timestamp & _TIME_MAX) + field(b"\x12", utf8(event.name))
-        body += self._attributes(b"\x1a", event.attributes or {})
-        dropped = getattr(event, "dropped_attributes", 0)
-        return field(b"\x5a", body + (b"\x20" + varint(dropped) if dropped else b""))
+def _attributes(tag: bytes, attributes: Mapping[str, Any]) -> bytes:
+    return b"".join([field(tag, key_value(key, value)) for key, value in attributes.items()])
 
-    def _link(self, link: Any) -> bytes:
-        context = link.context
-        body = b"\x0a\x10" + context.trace_id.to_bytes(16, "big") + b"\x12\x08" + context.span_id.to_bytes(8, "big")
-        if context.trace_state:
-            body += field(b"\x1a", utf8(context.trace_state.to_header()))
-        body += self._attributes(b"\x22", link.attributes or {})
-        dropped = getattr(link, "dropped_attributes", 0)
-        if dropped:
-            body += b"\x28" + varint(dropped)
-        flags = int(context.trace_flags) | _HAS_REMOTE | (_IS_REMOTE if context.is_remote else 0)
-        return field(b"\x6a", body + b"\x35" + _flags(0, flags)[2:])  # flags 6: fixed32
+
+def _constants(origin: Any) -> bytes:
+    # kind 6; OTLP counts from 1, 0 is unspecified
+    encoded: bytes = b"\x30" + varint(kind(origin.kind)) + _attributes(b"\x4a", origin.attributes)
+    origin.encoded = encoded
+    return encoded
+
+
+def _rare(span: Any) -> bytes:
+    """What few spans have: dropped counts, events, links, status; of a `Span` or a `Record`."""
+    record = type(span) is Record
+    parts = []
+    dropped = span.dropped if record else span._dropped
+    if dropped:
+        parts.append(b"\x50" + varint(dropped))  # dropped_attributes_count 10
+    for event in span.events if record else events(span):
+        parts.append(_event(event))
+    if span.dropped_events:
+        parts.append(b"\x60" + varint(span.dropped_events))  # 12
+    for link in span.links if record else links(span):
+        parts.append(_link(link))
+    if span.dropped_links:
+        parts.append(b"\x70" + varint(span.dropped_links))  # 14
+    code, description = (span.code, span.description) if record else status(span)
+    body = field(b"\x12", utf8(description)) if description else b""
+    parts.append(field(b"\x7a", body + (b"\x18" + varint(code) if code else b"")))  # status 15
+    return b"".join(parts)
+
+
+def _event(event: Any) -> bytes:
+    body = _time(0x09, event.time) + field(b"\x12", utf8(event.name)) + _attributes(b"\x1a", event.attributes)
+    return field(b"\x5a", body + (b"\x20" + varint(event.dropped) if event.dropped else b""))  # events 11
+
+
+def _link(link: Any) -> bytes:
+    body = _ids(0x0A10, link.trace_id >> 64, link.trace_id & _LOW, 0x1208, link.span_id)
+    if link.state:
+        body += field(b"\x1a", utf8(link.state))
+    body += _attributes(b"\x22", link.attributes)
+    if link.dropped:
+        body += b"\x28" + varint(link.dropped)
+    return field(b"\x6a", body + _flags(0x35, link.flags))  # links 13
+
+
+def _record(record: Record) -> bytes:
+    """A span that the fast way could not take."""
+    parts = [_ids(0x0A10, record.trace_id >> 64, record.trace_id & _LOW, 0x1208, record.span_id)]
+    if record.parent_id is not None:
+        parts.append(_parent(0x2208, record.parent_id))
+    if record.state:
+        parts.append(field(b"\x1a", utf8(record.state)))
+    parts.append(field(b"\x2a", utf8(record.name)) + b"\x30" + varint(record.kind))
+    parts.append(_times(0x39, record.start, 0x41, record.end, 0x0185, record.flags))
+    parts.append(_attributes(b"\x4a", record.attributes))
+    parts.append(_rare(record))
+    return b"".join(parts)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import _thread
-from _queue import Empty, SimpleQueue
+import os
+import sys
 from collections import deque
 from time import monotonic, time_ns
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from tracing_agent.export.health import Health
+from tracing_agent.export.limits import Limits
+from tracing_agent.export.notices import Losses
+from tracing_agent.export.pace import Command, Pace
+from tracing_agent.export.thread import Gate, silence, spawn
 from tracing_agent.faults import WARN, fault, say
-from tracing_agent.trace.sdk import SPAN_KEY, SUPPRESS_KEY, Context, attach, current
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -23,59 +26,25 @@ if TYPE_CHECKING:
 class Exporter(Protocol):
     """Takes batches on the export thread."""
 
-    def export(self, spans: Sequence[Span], resource: Resource, pace: Pace) -> None:
-        """Send one batch, by ``pace.deadline``; every span is counted on ``pace.health`` as exported or failed."""
+    def prepare(self) -> None:
+        """Import and make what sending needs; no fork happens meanwhile."""
 
-    def flush(self) -> None:
-        """Put out what was held back (the console exporter's unfinished traces)."""
+    def export(self, spans: Sequence[Span], resource: Resource, pace: Pace) -> None:
+        """Send one batch while ``pace.left()``; every span is counted on ``pace.health`` as exported or failed."""
+
+    def flush(self, closing: bool) -> None:
+        """Put out what was held back; ``closing`` if nothing comes after it."""
 
     def forget(self) -> None:
         """Drop connections without using them: they belong to the process that this one was forked from."""
 
 
-class Pace:
-    """How long an exporter may take: ``deadline`` on the monotonic clock, shortened when the process ends."""
-
-    def __init__(self, health: Health) -> None:
-        self.health = health
-        self.deadline = 0.0
-        self.hurried = False
-        self._wake: SimpleQueue[Any] = SimpleQueue()
-        self.waiting: list[Any] = []
-
-    def left(self) -> float:
-        """Seconds until the deadline; never negative."""
-        return max(0.0, self.deadline - monotonic())
-
-    def pause(self, seconds: float) -> bool:
-        """Wait before another try; false if there is no time for one, because the process ends or the deadline comes.
-
-        A flush that is asked for meanwhile cuts the wait short.
-        """
-        if self.hurried or seconds >= self.left():
-            return False
-        command = self.next(seconds)
-        if command is not None:
-            self.waiting.append(command)
-        return not self.hurried
-
-    def next(self, seconds: float) -> Any:
-        """What `wake` was given, or None after ``seconds``."""
-        try:
-            return self._wake.get(True, seconds)
-        except Empty:
-            return None
-
-    def wake(self, command: Any) -> None:
-        """Wake the thread. Reentrant, so that a signal handler may call it anywhere."""
-        self._wake.put(command)
-
-
 class Pipeline:
     """Queue, thread and exporters of one process.
 
-    ``limit`` spans wait at most; a batch is sent when ``batch`` wait, or ``delay`` seconds after the last one;
-    ``timeout`` seconds are given to one batch, retries included.
+    ``limit`` spans wait at most (and one more for each thread that ends a span at the same moment); a batch is sent
+    when ``batch`` wait, or ``delay`` seconds after the last one; ``timeout`` seconds (0: no limit) are given to one
+    batch, retries included.
     """
 
     def __init__(
@@ -94,16 +63,27 @@ class Pipeline:
         self.batch = batch
         self.delay = delay
         self.timeout = timeout
-        self.closed = False
+        # The queue length from which a span wakes the thread; without a delay every span does.
+        self._wake_at = batch - 1 if delay > 0 else 0
+        self._limits: Limits | None = None
+        #: Called in a forked child that nobody told of the fork.
+        self.on_fork: Callable[[], None] = self.forked
         self.reset()
 
     def reset(self) -> None:
         """Start from nothing: in a new process, and in a forked child, where the parent's spans are the parent's."""
+        self.pid = os.getpid()
+        self.closed = False
         self.queue: deque[Span] = deque()
         self.health = Health()
         self.pace = Pace(self.health)
-        self.thread: int | None = None
+        self.losses = Losses(self.health, self.limit)
+        self.started = False
+        # Popped by the one thread that starts the export thread.
+        self._may_start = [True]
         self.forked_at = 0
+        self._prepared = False
+        self.gate = Gate()
         # The queue length at which `offer` has more to do than to append: start the thread, wake it, drop.
         self.act_at = 0
 
@@ -113,156 +93,198 @@ class Pipeline:
         """Take an ended span. Called by every thread of the application: an append, and nothing else as a rule."""
         queue = self.queue
         length = len(queue)
-        if length >= self.act_at and not self._admit(length):
-            return
-        queue.append(span)
-
-    def _admit(self, length: int) -> bool:
-        if length >= self.limit or self.closed:
-            reason = "queue full" if not self.closed else "after shutdown"
-            dropped = self.health.dropped
-            dropped[reason] = dropped.get(reason, 0) + 1
-            if not self.closed:
-                say(
-                    WARN,
-                    f"span queue full ({self.limit} spans): new spans are dropped until there is room; "
-                    "OTEL_BSP_MAX_QUEUE_SIZE sets the size",
-                    key="queue full",
-                )
-            return False
-        if self.thread is None:
-            self._start()
-        if length >= self.batch - 1:
-            self.act_at = self.limit
-            self.pace.wake(None)
+        if length >= self.act_at:
+            self._admit(span, length)
         else:
-            self.act_at = self.batch - 1
-        return True
+            queue.append(span)
+
+    def _admit(self, span: Span, length: int) -> None:
+        if self.pid != os.getpid():
+            # Forked by something that does not tell Python, as uWSGI does.
+            self.on_fork()
+            length = 0
+        health = self.health
+        if self.closed:
+            health.late += 1
+            return
+        if length >= self.limit:
+            health.overflowed += 1
+            return
+        self.queue.append(span)
+        if not self.started:
+            self._start()
+        if length < self._wake_at:
+            self.act_at = self._wake_at
+        elif self.act_at != self.limit:
+            # Once is enough until the thread has come round.
+            self.act_at = self.limit
+            self.pace.wake()
+        if self.closed:
+            self.act_at = 0
 
     def _start(self) -> None:
-        # Set first: starting a thread can run other code that ends spans.
-        self.thread = 0
         try:
-            self.thread = self._spawn()
+            self._may_start.pop()
+        except IndexError:
+            return
+        try:
+            spawn(self._run)
+            self.started = True
         except Exception as error:
             # No thread can be had (a limit, the interpreter is shutting down): the exit flush sends what is queued.
-            say(
-                WARN,
-                f"the export thread cannot be started ({error}); spans are sent at exit only",
-                key="no thread",
-            )
+            self._may_start.append(True)
+            if not self.pace.hurried and not sys.is_finalizing():
+                say(
+                    WARN,
+                    f"the export thread cannot be started ({error}); spans are sent at exit only",
+                    key="no thread",
+                )
 
-    def _spawn(self) -> int:
-        from threading import Thread
-
-        thread = Thread(target=self._run, name="tracing-agent-export", daemon=True)
-        thread.start()
-        return thread.ident or 0
-
-    def flush(self, timeout: float) -> bool:
+    def flush(self, timeout: float, closing: bool = False) -> bool:
         """Send what is queued; whether it was all handed to the exporters within ``timeout`` seconds."""
-        if not self.queue and not self._busy():
-            return True
-        if not self.thread or self.thread == _thread.get_ident():
-            self._drain_here(timeout)
+        if not self.started:
+            if self.queue:
+                self._drain_here(timeout)
             return not self.queue
-        done = _thread.allocate_lock()
-        done.acquire()
-        self.pace.wake(done)
-        return done.acquire(timeout=max(0.0, timeout))
+        command = Command(closing)
+        self.pace.wake(command)
+        return command.wait(timeout)
 
     def close(self, timeout: float) -> bool:
         """Send what is queued and accept nothing more; retries are given up, as the process is about to end."""
         if self.closed:
             return True
-        self.pace.hurried = True
-        self.pace.deadline = min(self.pace.deadline, monotonic() + timeout)
-        sent = self.flush(timeout)
+        self.pace.hurry(timeout)
+        sent = self.flush(timeout, closing=True)
         self.closed = True
         self.act_at = 0
         return sent
 
-    def _busy(self) -> bool:
-        health = self.health
-        return health.taken > health.exported + health.inherited + sum(health.failed.values())
+    def pending(self) -> int:
+        """Spans of which it is not known whether they arrived."""
+        return len(self.queue) + self.health.sending()
 
     # -- the export thread's side -----------------------------------------------------------------------------------
 
     def _run(self) -> None:
         pace = self.pace
-        self._silence()
-        while pace is self.pace:
-            command = pace.waiting.pop(0) if pace.waiting else pace.next(self.delay)
-            self._drain()
-            if command is not None:
-                self._flush_exporters()
-                command.release()
-
-    def _silence(self) -> None:
-        """Make this thread's context one in which nothing is traced, by us or by other instrumentations."""
-        context = Context(current())
-        dict.__setitem__(context, SUPPRESS_KEY, True)
-        dict.pop(context, SPAN_KEY, None)
-        attach(context)
+        try:
+            silence()
+            due = monotonic() + self.delay
+            while pace is self.pace and not self.closed:
+                self.act_at = self._wake_at
+                if self.closed:
+                    self.act_at = 0
+                wait = due - monotonic() if self.delay > 0 else 1.0
+                command = pace.next(max(0.0, wait)) if pace.waiting or len(self.queue) <= self._wake_at else None
+                everything = command is not None or self.delay <= 0 or monotonic() >= due
+                if self._drain(everything) or everything:
+                    due = monotonic() + self.delay
+                if command is not None:
+                    self._flush_exporters(command.closing)
+                    command.done()
+        except BaseException as error:
+            self.started = False
+            self._may_start.append(True)
+            fault("the export thread", error)
 
     def _drain_here(self, timeout: float) -> None:
         """Empty the queue on the calling thread: where there is no export thread, at the end of a process."""
-        self.pace.deadline = monotonic() + timeout
         from contextvars import copy_context
 
         copy_context().run(self._drain_silently, timeout)
 
     def _drain_silently(self, timeout: float) -> None:
-        self._silence()
-        self._drain(timeout)
-        self._flush_exporters()
+        silence()
+        self._drain(True, timeout)
+        self._flush_exporters(self.pace.hurried)
 
-    def _drain(self, timeout: float | None = None) -> None:
-        queue, pace = self.queue, self.pace
-        while queue:
+    def _drain(self, everything: bool, timeout: float = 0.0) -> bool:
+        """Export what is queued (full batches only, unless ``everything``); whether there was anything."""
+        queue, pace, found = self.queue, self.pace, False
+        while len(queue) >= (1 if everything else self.batch):
+            found = True
+            if not self._prepared:
+                self._prepare()
             spans = self._take()
-            if not self.closed:
-                self.act_at = self.batch - 1
-            if not pace.hurried or timeout is None:
-                pace.deadline = monotonic() + min(self.timeout, 2.0 if pace.hurried else self.timeout)
-            for exporter in self.exporters:
-                try:
-                    exporter.export(spans, self.resource(), pace)
-                except Exception as error:
-                    self.health.fail(len(spans), "exporter fault", repr(error))
-                    fault(f"exporter {type(exporter).__name__}", error)
-            spans.clear()
+            pace.begin(min(timeout, self.timeout or timeout) if timeout else self.timeout)
+            self._export(spans)
+            self.losses.tell()
+        return found
 
-    def _take(self) -> list[Span]:
-        pop = self.queue.popleft
+    def _export(self, spans: Sequence[Span]) -> None:
+        failure = "no exporter took them"
+        for exporter in self.exporters:
+            try:
+                exporter.export(spans, self.resource(), self.pace)
+            except Exception as error:
+                failure = repr(error)
+                fault(f"exporter {type(exporter).__name__}", error)
+        unknown = self.health.sending()
+        if unknown > 0:
+            self.health.fail(unknown, "exporter fault", failure)
+
+    def _prepare(self) -> None:
+        self._prepared = True
+        for exporter in self.exporters:
+            try:
+                self.gate.run(exporter.prepare)
+            except Exception as error:
+                fault(f"exporter {type(exporter).__name__}", error)
+
+    def _take(self) -> Sequence[Span]:
+        health, pop = self.health, self.queue.popleft
         spans = []
+        health.version += 1
         try:
             for _ in range(self.batch):
                 spans.append(pop())
         except IndexError:
             pass
-        self.health.taken += len(spans)
+        count = len(spans)
+        health.taken += count
         if self.forked_at:
             # Begun by the parent process, which exports them itself.
             since = self.forked_at
-            own = [span for span in spans if span.__dict__.get("begun", span._start_time) >= since]
-            self.health.inherited += len(spans) - len(own)
-            spans = own
+            spans = [span for span in spans if span.__dict__.get("begun", span._start_time) >= since]
+            health.inherited += count - len(spans)
+        health.version += 1
+        if spans:
+            self._limit(spans)
         return spans
 
-    def _flush_exporters(self) -> None:
+    def _limit(self, spans: Sequence[Span]) -> None:
+        limits = spans[0].origin.engine.limits
+        if self._limits is None or self._limits.limits is not limits:
+            self._limits = Limits(limits)
+        try:
+            self._limits.apply(spans)
+        except Exception as error:
+            fault("the limits of attributes", error)
+
+    def _flush_exporters(self, closing: bool) -> None:
         for exporter in self.exporters:
             try:
-                exporter.flush()
+                exporter.flush(closing)
             except Exception as error:
                 fault(f"exporter {type(exporter).__name__}", error)
 
     # -- fork -------------------------------------------------------------------------------------------------------
 
+    def forking(self) -> None:
+        """Before a fork."""
+        self.gate.before_fork()
+
+    def forked_parent(self) -> None:
+        """After a fork, in the parent."""
+        self.gate.after_fork()
+
     def forked(self) -> None:
         """In a forked child: nothing is shared with the parent."""
-        self.closed = False
         self.reset()
         self.forked_at = time_ns()
         for exporter in self.exporters:
             exporter.forget()
+
+
+__all__ = ["Exporter", "Pace", "Pipeline"]

@@ -1,22 +1,18 @@
 """Protocol Buffers by hand: varints, tags and attribute values as OTLP puts them on the wire.
 
-Source: opentelemetry-proto v1.x, ``common/v1/common.proto``; Protocol Buffers encoding. Rules for values that the wire
-cannot carry, so that one odd value never costs a batch: lone surrogates become ``?``; integers past 64 bits become
-their decimal text; an object of any other type its ``str``; nesting deeper than `DEPTH` an empty value.
+Source: opentelemetry-proto v1.x, ``common/v1/common.proto``; Protocol Buffers encoding.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from struct import Struct
 from typing import Any
 
-#: Deepest nesting of arrays and maps (specification 1.60, AttributeValueDepthLimit).
-DEPTH = 64
+from tracing_agent.export.values import INT64_MAX, INT64_MIN, plain
 
 _double = Struct("<d").pack
-_INT64_MIN, _INT64_MAX = -(1 << 63), (1 << 63) - 1
 _MASK = (1 << 64) - 1
+_SCALARS = frozenset((str, bool, int, float))
 _SHORT = tuple(bytes((n,)) for n in range(128))
 
 
@@ -24,6 +20,8 @@ def varint(number: int) -> bytes:
     """A non-negative integer as a varint."""
     if number < 128:
         return _SHORT[number]
+    if number < 16384:
+        return bytes((number & 127 | 128, number >> 7))
     out = bytearray()
     while number > 127:
         out.append(number & 127 | 128)
@@ -45,42 +43,37 @@ def utf8(text: str) -> bytes:
         return text.encode("utf-8", "replace")
 
 
-def any_value(value: Any, depth: int = 0) -> bytes:
+def any_value(value: Any) -> bytes:
     """An ``AnyValue`` message: string 1, bool 2, int 3, double 4, array 5, kvlist 6, bytes 7; empty for None."""
     kind = type(value)
     if kind is str:
         return field(b"\x0a", utf8(value))
     if kind is bool:
         return b"\x10\x01" if value else b"\x10\x00"
-    if kind is int:
-        if _INT64_MIN <= value <= _INT64_MAX:
-            return b"\x18" + varint(value & _MASK)
-        return field(b"\x0a", str(value).encode())
+    if kind is int and INT64_MIN <= value <= INT64_MAX:
+        return b"\x18" + varint(value & _MASK)
     if kind is float:
         return b"\x21" + _double(value)
-    if value is None or depth >= DEPTH:
-        return b""
-    if isinstance(value, (bytes, bytearray)):
-        return field(b"\x3a", bytes(value))
-    return _other(value, depth)
+    if (kind is list or kind is tuple) and _SCALARS.issuperset(map(type, value)):
+        return field(b"\x2a", b"".join([field(b"\x0a", any_value(item)) for item in value]))
+    return _plain_value(plain(value))
 
 
-def _other(value: Any, depth: int) -> bytes:
-    if isinstance(value, Mapping):
-        pairs = b"".join(field(b"\x0a", key_value(str(key), item, depth + 1)) for key, item in value.items())
-        return field(b"\x32", pairs)
-    if isinstance(value, (list, tuple)):
-        items = b"".join(field(b"\x0a", any_value(item, depth + 1)) for item in value)
-        return field(b"\x2a", items)
-    for plain in (str, bool, int, float):
-        if isinstance(value, plain):  # a subclass, such as an enum of strings
-            return any_value(plain(value), depth)
-    try:
-        return field(b"\x0a", utf8(str(value)))
-    except Exception:
-        return b""
+def _plain_value(value: Any) -> bytes:
+    kind = type(value)
+    if kind is list:
+        return field(b"\x2a", b"".join([field(b"\x0a", _plain_value(item)) for item in value]))
+    if kind is dict:
+        return field(b"\x32", b"".join([field(b"\x0a", _pair(key, item)) for key, item in value.items()]))
+    if kind is bytes:
+        return field(b"\x3a", value)
+    return b"" if value is None else any_value(value)
 
 
-def key_value(key: str, value: Any, depth: int = 0) -> bytes:
+def _pair(key: str, value: Any) -> bytes:
+    return field(b"\x0a", utf8(key)) + field(b"\x12", _plain_value(value))
+
+
+def key_value(key: str, value: Any) -> bytes:
     """The body of a ``KeyValue`` message: key 1, value 2."""
-    return field(b"\x0a", utf8(key)) + field(b"\x12", any_value(value, depth))
+    return field(b"\x0a", utf8(key)) + field(b"\x12", any_value(value))

@@ -122,7 +122,7 @@ class Tracer(sdk_trace.Tracer):
                 span.end()
 
 
-class TracerProvider(sdk_trace.TracerProvider):
+class TracerProvider(sdk.ForkedProvider):
     """The SDK's `TracerProvider` whose spans are ours.
 
     Arguments as the SDK's; ``clock`` gives nanoseconds since the epoch, ``carrier`` the formats of context.
@@ -187,6 +187,7 @@ class TracerProvider(sdk_trace.TracerProvider):
 
     def forked(self) -> None:
         """In a forked child: ids, counts and resource of its own."""
+        sdk.renew_lock(self)
         ids = self.engine.ids
         if type(ids) is Ids:
             ids.reseed()

@@ -5,8 +5,12 @@ No other module of the agent touches a private name. Tested with the oldest and 
 
 from __future__ import annotations
 
+# Before any provider of the SDK is made: it registers what has to be done at a fork before that of the providers, whose
+# hooks in the child (SDK 1.44 and later) would else wait for ever for a lock of this module.
+import concurrent.futures.thread  # noqa: F401
 import functools
 import os
+import threading
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
@@ -161,6 +165,27 @@ except ImportError:
     from contextlib import contextmanager as context_manager  # type: ignore[assignment]
 
 
+class ForkedProvider(_sdk_trace.TracerProvider):
+    """The SDK's provider, safe in a forked child: another thread may have held its lock in the parent.
+
+    From SDK 1.44 it runs resource detectors in the child, in a pool of threads: of no use to one whose
+    ``own_resource`` is set for it by others, and never ending where the fork happened at a bad moment.
+    """
+
+    own_resource = False
+
+    def _handle_fork(self) -> None:
+        renew_lock(self)
+        if not self.own_resource:
+            super()._handle_fork()
+
+
+def renew_lock(provider: _sdk_trace.TracerProvider) -> None:
+    """Give a provider a lock that nobody holds."""
+    if hasattr(provider, "_tracers_lock"):
+        provider._tracers_lock = threading.Lock()
+
+
 def tracer_enabled(tracer: _sdk_trace.Tracer) -> bool:
     """Whether a tracer configurator left this tracer on (SDK 1.40 and later)."""
     enabled = getattr(tracer, "_is_enabled", None)
@@ -178,6 +203,7 @@ __all__ = [
     "SPAN_KEY",
     "SUPPRESS_KEY",
     "Context",
+    "ForkedProvider",
     "attach",
     "context_manager",
     "counter",
@@ -186,6 +212,7 @@ __all__ = [
     "get_current_span",
     "pipeline_of",
     "plain_rule",
+    "renew_lock",
     "sampling",
     "set_global",
     "told_links",

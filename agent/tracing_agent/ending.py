@@ -1,0 +1,35 @@
+"""The end of the process: what the agent has to do then, after everything that the program does.
+
+Registered by the bootstrap, before the program can register anything, as `atexit` runs the last one first. Imports
+nothing else.
+"""
+
+from __future__ import annotations
+
+import atexit
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_registered = False
+_calls: list[Callable[[], None]] = []
+
+
+def register() -> None:
+    """Be told of the end, once."""
+    global _registered
+    if not _registered:
+        _registered = True
+        atexit.register(_run)
+
+
+def call(function: Callable[[], None]) -> None:
+    """Call ``function`` at the end."""
+    register()
+    _calls.append(function)
+
+
+def _run() -> None:
+    while _calls:
+        _calls.pop()()

@@ -1,0 +1,100 @@
+"""How long exporting may take, and how its thread is woken: safe from any thread, signal handlers included."""
+
+from __future__ import annotations
+
+from _queue import Empty, SimpleQueue
+from time import monotonic
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tracing_agent.export.health import Health
+
+# Stands for "no limit" where the system wants a number of seconds.
+_UNLIMITED = 3600.0
+
+
+class Command:
+    """Somebody's wish that everything queued be sent; ``closing`` when the process ends after it.
+
+    Its answer comes through a `SimpleQueue`, which unlike a lock stays what it is when gevent replaces `_thread`.
+    """
+
+    __slots__ = ("_answer", "closing")
+
+    def __init__(self, closing: bool) -> None:
+        self.closing = closing
+        self._answer: SimpleQueue[bool] = SimpleQueue()
+
+    def done(self) -> None:
+        """Answer: it was carried out."""
+        self._answer.put(True)
+
+    def wait(self, seconds: float) -> bool:
+        """Whether the answer came within ``seconds``."""
+        try:
+            return self._answer.get(True, max(0.0, seconds))
+        except Empty:
+            return False
+
+
+class Pace:
+    """The time of one process's exports. All times are on the monotonic clock, in seconds.
+
+    ``waiting`` holds commands that came while something else was waited for.
+    """
+
+    def __init__(self, health: Health) -> None:
+        self.health = health
+        self.waiting: list[Command] = []
+        self._wake: SimpleQueue[Command | None] = SimpleQueue()
+        self._deadline = 0.0
+        self._end: float | None = None
+
+    @property
+    def hurried(self) -> bool:
+        """Whether the process is about to end, so that nothing is tried twice."""
+        return self._end is not None
+
+    def begin(self, seconds: float) -> None:
+        """A batch may take so long (0: as long as it takes), but not past the end of the process."""
+        self._deadline = monotonic() + (seconds or _UNLIMITED)
+
+    def hurry(self, seconds: float) -> None:
+        """The process ends, and waits so long at most."""
+        self._end = monotonic() + seconds
+
+    def left(self) -> float:
+        """Seconds that the batch has left; never negative."""
+        end = self._deadline if self._end is None else min(self._deadline, self._end)
+        return max(0.0, end - monotonic())
+
+    def pause(self, seconds: float) -> bool:
+        """Wait before another try; false if there is no time for one, because the process ends or the batch's is up.
+
+        A flush that is asked for meanwhile cuts the wait short.
+        """
+        if self.hurried or seconds >= self.left():
+            return False
+        until = monotonic() + seconds
+        while (remaining := until - monotonic()) > 0:
+            try:
+                command = self._wake.get(True, remaining)
+            except Empty:
+                break
+            if command is not None:
+                self.waiting.append(command)
+                break
+        return not self.hurried
+
+    def next(self, seconds: float) -> Command | None:
+        """The next command, or None when only woken, or after ``seconds``."""
+        if self.waiting:
+            return self.waiting.pop(0)
+        try:
+            return self._wake.get(True, seconds)
+        except Empty:
+            return None
+
+    def wake(self, command: Command | None = None) -> None:
+        """Wake the thread. Reentrant, so that a signal handler may call it anywhere."""
+        self._wake.put(command)

@@ -1,0 +1,1 @@
+"""The exporter: encoders against the official ones, transport against real servers, whole processes against a sink."""
