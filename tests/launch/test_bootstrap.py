@@ -159,6 +159,10 @@ def test_the_folder_twice(tmp_path: Path) -> None:
     bare, traced = both("-c", LOOK, path=str(tmp_path))
     again = both("-c", LOOK, path=f"{ONPATH}/:{tmp_path / 'alias'}:{ONPATH}:{tmp_path}")[1]
     assert again == traced == bare
+    hooks = (
+        "from tracing_agent.patching import imports; print(*{len(hooks) for hooks in imports._FINDER.hooks.values()})"
+    )
+    assert both("-c", hooks, path=f"{ONPATH}/:{tmp_path / 'alias'}")[1] == (0, "1\n", "")
 
 
 MODULES = "import sys; print(*sorted(sys.modules))"
@@ -253,11 +257,17 @@ def test_an_agent_that_cannot_start(tmp_path: Path) -> None:
     package = tmp_path / "tracing_instrumentations"
     package.mkdir()
     (package / "__init__.py").write_text("")
-    for source in ("raise ValueError('two\\nlines')", "raise SystemExit(3)", "import no_such_module", "x = = 1"):
+    for source, words in {
+        "raise ValueError('two\\nlines')": "two lines",
+        "raise SystemExit(3)": "SystemExit",
+        "import no_such_module": "no_such_module",
+        "x = = 1": "SyntaxError",
+    }.items():
         (package / "registry.py").write_text(source)
         bare, traced = both("-B", "-c", LOOK, path=str(tmp_path))
         assert traced[:2] == bare[:2]
         assert traced[2].startswith("tracing-agent: warning: not tracing: ")
+        assert words in traced[2]
         assert traced[2].count("\n") == 1
 
 

@@ -110,6 +110,27 @@ def test_disabled_outside(application: Path, target: Path, tmp_path: Path) -> No
     assert outputs[0] == outputs[1]
 
 
+def test_the_command_by_its_path(application: Path, target: Path) -> None:
+    """After `pip install --target DIR` the command runs by its path, in an interpreter that does not see DIR."""
+    ended = run(application, target / "tracing_sitecustomize" / "command.py", "--version", traced=False)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout.startswith("tracing-run ")
+
+
+def test_another_environments_packages(application: Path, wheel: Path, tmp_path: Path) -> None:
+    """The site-packages of another environment that has the agent do not come onto sys.path; one line says so."""
+    packages = tmp_path / "lib" / "python3.99" / "site-packages"
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(packages)
+    folder = packages / "tracing_sitecustomize" / "onpath"
+    process = run(application, "-c", "import sys; print(*sys.path)", traced=False, PYTHONPATH=str(folder))
+    assert process.returncode == 0
+    assert str(tmp_path) not in process.stdout
+    assert process.stderr == (
+        f"tracing-agent: warning: not tracing: tracing-agent is not installed for {application}; install it there\n"
+    )
+
+
 def test_an_agent_that_needs_more_than_there_is(application: Path, wheel: Path, tmp_path: Path) -> None:
     """Where what the agent needs was not installed beside it, one line says what is missing, and the program runs."""
     with zipfile.ZipFile(wheel) as archive:
