@@ -94,7 +94,7 @@ def composite(names: Iterable[str], report: Report) -> Composite:
     theirs: dict[str, TextMapPropagator] = {}
 
     def installed(name: str) -> bool:
-        propagator = _registered(name, report)
+        propagator = registered(name, report)
         if propagator is not None:
             theirs[name] = propagator
         return propagator is not None
@@ -103,7 +103,7 @@ def composite(names: Iterable[str], report: Report) -> Composite:
     return Composite([theirs[name] if name in theirs else _OURS[name]() for name in order])
 
 
-def _registered(name: str, report: Report) -> TextMapPropagator | None:
+def registered(name: str, report: Report) -> TextMapPropagator | None:
     """The propagator that another distribution registered under this name; None when none works."""
     # Only for a name that is not ours: reading what is installed takes milliseconds.
     from importlib_metadata import entry_points

@@ -1,6 +1,6 @@
 """The formats by their names in OTEL_PROPAGATORS, and several of them used as one."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from tracing_agent.propagation.b3 import B3Multi, B3Single
 from tracing_agent.propagation.jaeger import Jaeger
@@ -89,9 +89,13 @@ class Composite:
             format.inject(remote, set)
 
 
-def composite(names: Iterable[str]) -> Format | None:
-    """The trace formats among `names` as one Format (a lone one as it is); None where there is none."""
-    formats = [FORMATS[name] for name in names if name in FORMATS]
+def composite(names: Iterable[str], registered: Mapping[str, Format] = FORMATS) -> Format | None:
+    """The trace formats among `names` as one Format (a lone one as it is); None where there is none.
+
+    `registered` are formats beside ours, by their names.
+    """
+    known = {**registered, **FORMATS}
+    formats = [known[name] for name in names if name in known]
     if len(formats) == 1:
         return formats[0]
     return Composite(formats) if formats else None

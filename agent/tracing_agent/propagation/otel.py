@@ -61,7 +61,8 @@ def context_with(remote: Remote, context: Context) -> Context:
 
 def remote_from(context: Context | None) -> Remote | None:
     """What to send for the current span of `context`, or of the current context; None for nothing."""
-    identity = get_current_span(context).get_span_context()
+    span = get_current_span(context)
+    identity = span.get_span_context()
     origin = get_value(REMOTE_KEY, context)
     if not isinstance(origin, Remote):
         origin = None
@@ -73,11 +74,13 @@ def remote_from(context: Context | None) -> Remote | None:
         identity.trace_flags & 3,
         identity.trace_state.to_header(),
     )
+    # A span of ours knows of a sender's wish that came another way than through a context: with a request served.
+    remote.debug = getattr(getattr(span, "trace", None), "debug", False)
     if origin is not None:
         # Debug goes on to the whole trace it came with; a decision is deferred only until a span here takes
         # it.
         same_trace = origin.trace_id == remote.trace_id
-        remote.debug = origin.debug and (same_trace or not origin.trace_id)
+        remote.debug = remote.debug or (origin.debug and (same_trace or not origin.trace_id))
         remote.deferred = origin.deferred and same_trace and origin.span_id == remote.span_id
         if remote.deferred:
             remote.flags &= ~SAMPLED
