@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry.trace.status import Status, StatusCode
 
+from tracing_agent.semconv.db_settings import DatabaseSettings
 from tracing_agent.semconv.errors import error_type, interrupted, message
 from tracing_agent.semconv.sql import SUMMARY_LIMIT, analysed
 
@@ -21,21 +22,6 @@ if TYPE_CHECKING:
 
 # Peers remembered by one instrumentation; past it they are forgotten and learned anew.
 _PEERS_MAX = 256
-
-
-class DatabaseSettings:
-    """What the program's owner decided about database spans. Attributes are not to be assigned after construction.
-
-    ``sanitise`` text without parameters; ``returned_rows`` asks for their number where the driver knows it for
-    nothing; ``comments`` appends trace context to SQL text.
-    """
-
-    __slots__ = ("comments", "returned_rows", "sanitise")
-
-    def __init__(self, sanitise: bool = True, returned_rows: bool = False, comments: bool = False) -> None:
-        self.sanitise = sanitise
-        self.returned_rows = returned_rows
-        self.comments = comments
 
 
 def settings_of(engine: Engine) -> DatabaseSettings:
