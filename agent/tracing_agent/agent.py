@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import os
 import sys
 from importlib import import_module
@@ -10,7 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry import trace
 
+from tracing_agent import ending
 from tracing_agent.config import Settings
+from tracing_agent.export.health import snapshot
+from tracing_agent.export.notices import farewell
 from tracing_agent.export.pipeline import Pipeline
 from tracing_agent.faults import ERROR, INFO, LINES, WARN, fault, say
 from tracing_agent.operation import BREAKERS
@@ -38,6 +40,7 @@ class Agent:
         self.states: dict[str, str] = {}
         self.patches: list[Patch] = []
         self.pid = os.getpid()
+        self._closed = False
         #: The program's own provider, by type, if it set one.
         self.adopted = ""
         self._resource = resource(settings)
@@ -56,10 +59,12 @@ class Agent:
             span_limits=limits_of(settings),
             carrier=Carrier(_propagators(settings)),
         )
+        self.provider.own_resource = True
         engine = self.provider.engine
         engine.database = DatabaseSettings(settings.sanitise_sql, settings.returned_rows, settings.sql_comments)
         engine.root_clients = settings.root_clients
         self.provider.pipeline = self.pipeline
+        self.pipeline.on_fork = self._forked_untold
         if self.pipeline.exporters:
             self.provider.engine.take = self.pipeline.offer
 
@@ -69,6 +74,10 @@ class Agent:
                 from tracing_agent.export.console import ConsoleExporter
 
                 yield ConsoleExporter(counts="otlp" not in self.settings.exporters)
+            elif name == "otlp" and self.settings.protocol == "grpc":
+                from tracing_agent.export.otlp_grpc import OtlpGrpcExporter
+
+                yield OtlpGrpcExporter(self.settings)
             elif name == "otlp":
                 from tracing_agent.export.otlp_http import OtlpHttpExporter
 
@@ -103,8 +112,12 @@ class Agent:
         else:
             self.adopt(trace.get_tracer_provider())
         if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=self._forked)
-        atexit.register(self.close)
+            os.register_at_fork(
+                before=self.pipeline.forking,
+                after_in_parent=self.pipeline.forked_parent,
+                after_in_child=self._forked,
+            )
+        ending.call(self.close)
         self._watch_sigterm()
 
     def adopt(self, theirs: trace.TracerProvider) -> None:
@@ -124,26 +137,21 @@ class Agent:
 
     def close(self) -> None:
         """Send what is queued, for at most `EXIT_TIMEOUT` seconds, and say what was lost."""
-        if self.pid != os.getpid() or self.pipeline.closed:
+        if self.pid != os.getpid() or self._closed:
             return
+        self._closed = True
         timeout = min(EXIT_TIMEOUT, self.settings.export_timeout / 1000 or EXIT_TIMEOUT)
         try:
-            sent = self.pipeline.close(timeout)
-            self._say_losses(sent)
+            self.pipeline.close(timeout)
+            line = farewell(self.pipeline.health, self.pipeline.pending())
+            if line:
+                LINES.write(WARN, line)
         except Exception as error:
             fault("the flush at exit", error)
 
-    def _say_losses(self, sent: bool) -> None:
-        health = self.pipeline.health
-        lost = health.lost()
-        known = health.exported + health.inherited + sum(health.failed.values())
-        pending = health.taken - known + len(self.pipeline.queue)
-        if not sent and pending > 0:
-            lost["no answer before the exit"] = pending
-        if lost:
-            reasons = ", ".join(f"{count} {reason}" for reason, count in lost.items())
-            last = f"; last error: {health.last_error}" if health.last_error else ""
-            LINES.write(WARN, f"{sum(lost.values())} spans not exported ({reasons}){last}")
+    def health(self) -> dict[str, Any]:
+        """The agent's own numbers: see `export.health.snapshot`."""
+        return snapshot(self.provider, self.pipeline)
 
     def _forked(self) -> None:
         try:
@@ -151,10 +159,14 @@ class Agent:
             if not self.adopted:
                 self._resource = resource(self.settings)
                 self.provider.replace_resource(self._resource)
-            self.provider.engine.started = 0
+            self._closed = False
             self.pipeline.forked()
         except Exception as error:
             fault("the agent in a forked child", error)
+
+    def _forked_untold(self) -> None:
+        self.provider.forked()
+        self._forked()
 
     def _watch_sigterm(self) -> None:
         """Send what is queued before SIGTERM ends the process, where the program leaves that signal to the system."""
