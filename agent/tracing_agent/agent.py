@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FrameType, ModuleType
 
+    from tracing_agent.export.old_names import OldNames
+
 
 class Agent:
     """Provider, pipeline and patches of one process.
@@ -60,6 +62,7 @@ class Agent:
             carrier=Carrier(_propagators(settings)),
         )
         self.provider.own_resource = True
+        self.pipeline.old_names = _old_names(settings)
         engine = self.provider.engine
         engine.database = DatabaseSettings(settings.sanitise_sql, settings.returned_rows, settings.sql_comments)
         engine.root_clients = settings.root_clients
@@ -262,6 +265,14 @@ def _sampler(settings: Settings) -> sdk.sampling.Sampler:
             f"OTEL_TRACES_SAMPLER={settings.sampler!r} is not known; using 'parentbased_always_on' instead",
         )
     return known.get(name, sampling.DEFAULT_ON)
+
+
+def _old_names(settings: Settings) -> OldNames | None:
+    if not settings.semconv_opted:
+        return None
+    from tracing_agent.export.old_names import OldNames
+
+    return OldNames(settings.semconv_opted) or None
 
 
 def _propagators(settings: Settings) -> tuple[str, ...]:

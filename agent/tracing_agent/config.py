@@ -209,6 +209,9 @@ class Settings:
             if name not in EXPORTERS:
                 read.reject("OTEL_TRACES_EXPORTER", name, "one of " + ", ".join(EXPORTERS), ",".join(known) or "otlp")
         self.exporters = tuple(name for name in known if name != "none") if known else ("otlp",)
+        self.semconv_opted = read.names(
+            "OTEL_SEMCONV_STABILITY_OPT_IN", "", "groups of old attribute names to send as well: database/dup"
+        )
         self.queue_size = read.integer("OTEL_BSP_MAX_QUEUE_SIZE", 2048, "spans waiting for export", minimum=1)
         batch = read.integer("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", 512, "spans in one export request", minimum=1)
         if batch > self.queue_size:
