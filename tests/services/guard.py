@@ -81,6 +81,8 @@ class Guard:
             [sys.executable, "-I", "-S", __file__],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
+            # Inherited, it would keep `… 2>&1 | anything` waiting for as long as the services run.
+            stderr=subprocess.DEVNULL,
             text=True,
             start_new_session=True,
         )
