@@ -6,7 +6,7 @@ import os
 import sys
 
 from tracing_agent import ending
-from tracing_agent.faults import WARN, describe, say
+from tracing_agent.faults import WARN, describe, fault, say
 from tracing_agent.patching.imports import when_executed, when_imported
 from tracing_instrumentations.registry import LIBRARIES
 
@@ -31,7 +31,8 @@ def activate() -> None:
         for trigger in library.triggers:
             when_imported(trigger, _Hook(library.name, trigger))
     # The program's own spans need our provider before it asks for a tracer.
-    when_imported("opentelemetry.trace", _api_imported)
+    for trigger in ("opentelemetry.trace", "opentelemetry.propagate"):
+        when_imported(trigger, _api_imported)
     # Untraced, a name in OTEL_PROPAGATORS that nobody knows makes this import, and all of FastAPI with it, fail.
     when_executed("opentelemetry.propagate", _propagate)
     # What a traced program starts may be anything, and may have its stderr read: it is not told what it lacks.
@@ -63,15 +64,19 @@ def _api_imported(module: ModuleType) -> None:
 
 
 def _propagate(module: ModuleType, execute: Callable[[ModuleType], None]) -> None:
-    if _agent_usable():
-        from tracing_agent.propagation.configured import execute_propagate, names_from
+    names = None
+    # Whatever of ours fails here (two threads may each be importing what the other needs), the program gets its module.
+    try:
+        if _aside is None and _in_the_way() is None:
+            from tracing_agent.propagation.configured import execute_propagate, names_from
 
-        execute_propagate(module, lambda: execute(module), names_from(os.environ), lambda line: say(WARN, line))
-        from tracing_agent.agent import start
-
-        start()
-    else:
+            names = names_from(os.environ)
+    except Exception as error:
+        fault("setting up OTEL_PROPAGATORS", error)
+    if names is None:
         execute(module)
+    else:
+        execute_propagate(module, lambda: execute(module), names, lambda line: say(WARN, line))
 
 
 def _agent_usable() -> bool:

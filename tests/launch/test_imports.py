@@ -26,7 +26,7 @@ from wrapt.importer import ImportHookFinder  # type: ignore[import-untyped]
 from support.program import run
 from tracing_agent.faults import LINES
 from tracing_agent.patching import imports
-from tracing_agent.patching.imports import Finder, pending, when_imported
+from tracing_agent.patching.imports import Finder, pending, when_executed, when_imported
 
 Write = Callable[..., Path]
 
@@ -425,6 +425,31 @@ def test_a_class_as_loader(write: Write) -> None:
     assert module.__spec__.loader is shared
     assert dict(vars(shared)) == before
     assert seen == [name]
+
+
+def test_around_an_execution(write: Write) -> None:
+    """What stands around a module's execution does so until an import succeeds, and is not used up by a private copy."""
+    write(plain="import sys\nsys._attempts.append(1)\nif len(sys._attempts) == 2:\n    raise ImportError('no')\n")
+    sys._attempts = []  # type: ignore[attr-defined]
+    around: list[str] = []
+
+    def execute(module: ModuleType, body: Callable[[ModuleType], None]) -> None:
+        around.append("before")
+        body(module)
+        around.append("after")
+
+    when_executed("plain", execute)
+    spec = importlib.util.find_spec("plain")
+    assert spec is not None
+    assert spec.loader is not None
+    spec.loader.exec_module(importlib.util.module_from_spec(spec))
+    with pytest.raises(ImportError, match="no"):
+        importlib.import_module("plain")
+    module = importlib.import_module("plain")
+    assert around == ["before", "after", "before", "before", "after"]
+    importlib.reload(module)
+    assert len(around) == 5
+    del sys._attempts  # type: ignore[attr-defined]
 
 
 def test_a_failing_hook(write: Write, capsys: pytest.CaptureFixture[str]) -> None:

@@ -67,7 +67,7 @@ class Finder:
 
     def execute(self, name: str, module: ModuleType, execute: Execute) -> None:
         """Execute a hooked module, by what was asked to stand around its execution, and run its hooks."""
-        around = self.around.pop(name, None)
+        around = self.around.get(name)
         if around is None:
             execute(module)
         else:
@@ -79,6 +79,7 @@ class Finder:
         module = sys.modules.get(name)
         if module is None:
             return  # executed by hand, outside of sys.modules: it is not what an import will give
+        self.around.pop(name, None)
         self._imported.append((name, module))
         # One thread at a time runs hooks, and none waits for it: a thread that comes by meanwhile (it holds locks of
         # modules that the hooks may import) leaves its module to it. So does a hook that itself imports one.
