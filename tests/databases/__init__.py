@@ -1,0 +1,1 @@
+"""Traced database clients, against real servers."""

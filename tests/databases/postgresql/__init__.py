@@ -1,0 +1,1 @@
+"""psycopg: one suite, written once, that runs sync and async against a real server."""
