@@ -428,7 +428,7 @@ def test_a_class_as_loader(write: Write) -> None:
 
 
 def test_around_an_execution(write: Write) -> None:
-    """What stands around a module's execution does so until an import succeeds, and is not used up by a private copy."""
+    """What stands around a module's execution does so until an import succeeds; a private copy does not use it up."""
     write(plain="import sys\nsys._attempts.append(1)\nif len(sys._attempts) == 2:\n    raise ImportError('no')\n")
     sys._attempts = []  # type: ignore[attr-defined]
     around: list[str] = []
