@@ -175,6 +175,7 @@ class Settings:
         self._export(read)
         self._propagation(read)
         self._database(read)
+        self._messaging(read)
 
     def _service(self, read: Reader) -> None:
         self.service_name = read.text(
@@ -277,4 +278,15 @@ class Settings:
         self.sql_comments = read.boolean("OTEL_PYTHON_SQLCOMMENTER", False, "append trace context to SQL text")
         self.root_clients = read.boolean(
             "OTEL_PYTHON_ROOT_CLIENT_SPANS", True, "record calls to databases and servers that have no parent span"
+        )
+
+    def _messaging(self, read: Reader) -> None:
+        self.kafka_consumer_parent = read.choice(
+            "OTEL_PYTHON_KAFKA_CONSUMER_PARENT",
+            "producer",
+            ("producer", "link"),
+            "what a processed message's producer is to the span, where no other span is current",
+        )
+        self.kafka_process_polled = read.boolean(
+            "OTEL_PYTHON_KAFKA_PROCESS_POLLED", True, "a span for each message in a loop over what poll() gave"
         )

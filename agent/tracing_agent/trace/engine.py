@@ -93,6 +93,8 @@ class Engine:
         self.http: Any = None
         #: `semconv.db.DatabaseSettings`, likewise.
         self.database: Any = None
+        #: `semconv.messaging_settings.MessagingSettings`, likewise.
+        self.messaging: Any = None
         #: Whether spans of calls to other services may be roots.
         self.root_clients = True
         # Spans begun, and those of them that are not sampled; for the agent's health.

@@ -1,0 +1,194 @@
+"""Drivers for consumers of messages that are asked for one after the other: iteration, and its end.
+
+A consumer belongs to one thread at a time, as its library demands; what is kept of it is kept on it.
+"""
+
+from __future__ import annotations
+
+import sys
+from _thread import get_ident
+from typing import TYPE_CHECKING, Any
+
+from tracing_agent.drivers.overdue import OVERDUE
+from tracing_agent.drivers.processing import Cursor, Processing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tracing_agent.operation import Operation
+    from tracing_agent.semconv.messaging import Client
+    from tracing_agent.trace.engine import Engine
+
+#: The attribute of a consumer that holds its `Consumption`.
+STATE = "_tracing_agent_consumption"
+
+# Threads that run one job after the other: whoever asks there for a message hands it to another thread.
+_EXECUTORS = frozenset(("concurrent.futures.thread",))
+_ANY_THREAD = 0
+
+
+class Consumption:
+    """One consumer: where its messages are handed out, and whether it is fetching some right now.
+
+    ``client`` is what its spans share; ``limit`` the seconds that one message may be in process.
+    """
+
+    __slots__ = ("_cursors", "asking", "asks", "client", "limit", "processing")
+
+    def __init__(self, client: Client, limit: float, processing: Processing) -> None:
+        self.client = client
+        self.limit = limit
+        self.processing = processing
+        #: The loop that is asking for the next message.
+        self.asks: Cursor | None = None
+        #: What is called now is part of asking, and no operation of its own.
+        self.asking = False
+        self._cursors: dict[int, Cursor] = {}
+
+    def cursor(self, thread: int) -> Cursor:
+        """A new place for messages to be handed out."""
+        return Cursor(self.processing, self.client, self.limit, thread)
+
+    def of_thread(self, thread: int) -> Cursor:
+        """The place where ``thread`` asks without a loop."""
+        cursor = self._cursors.get(thread)
+        if cursor is None:
+            cursor = self._cursors[thread] = self.cursor(thread)
+        return cursor
+
+    def end(self) -> None:
+        """End all that is in process."""
+        for cursor in OVERDUE.cursors():
+            if cursor.client is self.client:
+                cursor.end()
+
+
+class Consumers:
+    """The consumers of one library: what it takes to trace them, whichever method is called first.
+
+    ``describe(span, message)`` records a message and ``headers(message)`` gives what came with it; ``known(consumer)``
+    gives what its spans share, and the seconds that it may take over a message.
+    """
+
+    def __init__(
+        self,
+        operation: Operation,
+        describe: Callable[[Any, Any], None],
+        headers: Callable[[Any], Any],
+        known: Callable[[Any], tuple[Client, float]],
+    ) -> None:
+        self.breaker = operation.breaker
+        self._operation = operation
+        self._describe = describe
+        self._headers = headers
+        self._known = known
+        self._processing: dict[Engine, Processing] = {}
+
+    def states(self, engine: Engine) -> Callable[[Any], Consumption]:
+        """The function that gives the state of a consumer under ``engine``."""
+        processing = self._processing.get(engine)
+        if processing is None:
+            processing = Processing(engine, self._operation, self._describe, self._headers)
+            self._processing[engine] = processing
+        known = self._known
+
+        def state_of(consumer: Any) -> Consumption:
+            state: Consumption | None = consumer.__dict__.get(STATE)
+            if state is None or state.processing is not processing:
+                client, limit = known(consumer)
+                state = consumer.__dict__[STATE] = Consumption(client, limit, processing)
+            return state
+
+        return state_of
+
+    def loop(self, original: Any, engine: Engine) -> Any:
+        """Wrap ``__iter__`` of a consumer that is its own iterator."""
+        breaker, state_of = self.breaker, self.states(engine)
+
+        def wrapper(self: Any) -> Any:
+            iterator = original(self)
+            if iterator is self and not breaker.open:
+                try:
+                    return Messages(self, state_of(self))
+                except Exception as error:
+                    breaker.fault(error)
+            return iterator
+
+        return wrapper
+
+    def next(self, original: Any, engine: Engine) -> Any:
+        """Wrap ``__next__`` of a consumer: it ends the processing of one message and begins that of the next."""
+        breaker, state_of = self.breaker, self.states(engine)
+        fault = breaker.fault
+
+        def wrapper(self: Any) -> Any:
+            if breaker.open:
+                return original(self)
+            try:
+                state = state_of(self)
+                if state.asking:
+                    return original(self)
+                thread, cursor, aside = get_ident(), state.asks, False
+                if cursor is None or cursor.thread != thread:
+                    aside = sys._getframe(1).f_globals.get("__name__") in _EXECUTORS
+                    cursor = state.of_thread(_ANY_THREAD if aside else thread)
+                cursor.end()
+            except Exception as error:
+                fault(error)
+                return original(self)
+            state.asking = True
+            try:
+                message = original(self)
+            finally:
+                state.asking = False
+            try:
+                cursor.begin(message, aside)
+            except Exception as error:
+                fault(error)
+            return message
+
+        return wrapper
+
+    def close(self, original: Any, engine: Engine) -> Any:
+        """Wrap ``close`` of a consumer: nothing of it is processed after that."""
+        fault = self.breaker.fault
+
+        def wrapper(self: Any, *args: Any, **kwargs: Any) -> Any:
+            try:
+                state = self.__dict__.get(STATE)
+                if state is not None:
+                    state.end()
+            except Exception as error:
+                fault(error)
+            return original(self, *args, **kwargs)
+
+        return wrapper
+
+
+class Messages:
+    """What a loop over a consumer goes through: when the loop is left this dies, and the last message is done with.
+
+    Everything else that is asked of it is the consumer's.
+    """
+
+    __slots__ = ("_consumer", "_cursor", "_next", "_state")
+
+    def __init__(self, consumer: Any, state: Consumption) -> None:
+        self._consumer = consumer
+        self._next = consumer.__next__
+        self._state = state
+        self._cursor = state.cursor(get_ident())
+
+    def __iter__(self) -> Messages:
+        return self
+
+    def __next__(self) -> Any:
+        state = self._state
+        state.asks = self._cursor
+        try:
+            return self._next()
+        finally:
+            state.asks = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._consumer, name)

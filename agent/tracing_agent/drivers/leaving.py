@@ -1,0 +1,142 @@
+"""Which exception, if any, a loop is being left by: found from the finaliser of the loop's iterator.
+
+``break``, ``return`` and an exception drop a loop's iterator alike, and nothing hands its finaliser the exception: that
+is on its way to a handler, where `sys.exc_info` does not see it yet. But its traceback is an object made a moment ago,
+so that it is among the collector's youngest; from Python 3.12 on the exception itself is, too, with that traceback.
+Before 3.12 an exception has its traceback only when a handler has it: then a trace function waits for that, for the
+next few events of this thread. Nothing of this runs where a loop ends in any other way.
+"""
+
+from __future__ import annotations
+
+import gc
+import sys
+from dis import opmap
+from types import FrameType, TracebackType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Report = Callable[[BaseException | None], None]
+
+# Instructions that drop an iterator without an exception: ``break`` and ``return``, and the end of its variable.
+_PEACEFUL = frozenset(
+    opmap[name]
+    for name in ("POP_TOP", "POP_ITER", "RETURN_VALUE", "RETURN_CONST", "STORE_FAST", "STORE_NAME", "DELETE_FAST")
+    if name in opmap
+)
+_YIELDS = frozenset(opmap[name] for name in ("YIELD_VALUE", "RESUME") if name in opmap)
+# Young objects looked through at most: a program that has switched collection off has any number of them.
+_MOST_YOUNG = 20_000
+# Events of the thread until a handler has an exception: some are the end of frames on the way.
+_MOST_EVENTS = 12
+_FRAMES = 3
+
+
+def in_flight(frame: FrameType | None) -> TracebackType | None:
+    """The traceback of the exception that is leaving ``frame`` (a finaliser's caller) at this moment, if one is."""
+    for _ in range(_FRAMES):
+        if frame is None or frame.f_lasti < 0:
+            return None
+        instruction = frame.f_code.co_code[frame.f_lasti]
+        found = None if instruction in _PEACEFUL else _traceback_at(frame, frame.f_lasti)
+        # A generator that is closed is left by GeneratorExit: what counts is why it is closed.
+        if found is None or instruction not in _YIELDS:
+            return found
+        frame = frame.f_back
+    return None
+
+
+# No generator goes through the young objects: it would be one of them, in a cycle with the list that holds it.
+
+
+def _traceback_at(frame: FrameType, instruction: int) -> TracebackType | None:
+    for generation in _young():
+        for item in gc.get_objects(generation):
+            if type(item) is TracebackType and item.tb_frame is frame and item.tb_lasti == instruction:
+                return item
+    return None
+
+
+def _parts(traceback: TracebackType | None) -> set[int]:
+    parts = set()
+    while traceback is not None:
+        parts.add(id(traceback))
+        traceback = traceback.tb_next
+    return parts
+
+
+def _raised(parts: set[int]) -> BaseException | None:
+    """The exception that one of these tracebacks belongs to, if an object that is young is known to be it by now."""
+    for generation in _young():
+        for item in gc.get_objects(generation):
+            if isinstance(item, BaseException) and not parts.isdisjoint(_parts(item.__traceback__)):
+                return item
+    return None
+
+
+def _young() -> tuple[int, ...]:
+    """The generations of the collector that may be looked through."""
+    if gc.get_count()[0] > _MOST_YOUNG:
+        return ()
+    # From 3.14 on there are two: young and all others.
+    return (0, 1) if sys.version_info < (3, 14) else (0,)
+
+
+def report(traceback: TracebackType, frame: FrameType, to: Report) -> None:
+    """Call ``to`` with the exception that ``traceback`` belongs to, now or soon; with None if it cannot be had.
+
+    ``frame`` is where the finaliser was called from.
+    """
+    error = _raised(_parts(traceback))
+    if error is not None or sys.version_info >= (3, 12):
+        to(error)
+        return
+    tracer = sys.gettrace()
+    watch = getattr(tracer, "__self__", None)
+    if type(watch) is _Watch:
+        # The same exception has dropped another iterator before.
+        watch.waiting.append((traceback, to))
+    elif tracer is None:
+        _Watch(traceback, frame, to)
+    else:
+        to(None)  # a debugger's trace function stays
+
+
+class _Watch:
+    """Waits in this thread for a handler to have the exception."""
+
+    __slots__ = ("_frames", "_left", "waiting")
+
+    def __init__(self, traceback: TracebackType, frame: FrameType | None, to: Report) -> None:
+        self.waiting = [(traceback, to)]
+        self._left = _MOST_EVENTS
+        self._frames: list[FrameType] = []
+        while frame is not None and len(self._frames) < _FRAMES:
+            if frame.f_trace is None:
+                frame.f_trace = self._event
+                self._frames.append(frame)
+            frame = frame.f_back
+        sys.settrace(self._event)
+
+    def _event(self, frame: FrameType, event: str, argument: Any) -> Any:
+        self._left -= 1
+        parts = _parts(self.waiting[0][0])
+        error = None
+        if event != "exception":
+            error = _raised(parts)
+        elif not parts.isdisjoint(_parts(argument[2])):
+            error = argument[1]
+        if error is None and self._left > 0:
+            if event == "line":
+                # An exception is handled from the middle of a line on.
+                frame.f_trace_opcodes = True
+            return None if event == "call" else self._event
+        sys.settrace(None)
+        for watched in self._frames:
+            watched.f_trace_opcodes = False
+            del watched.f_trace
+        for _, to in self.waiting:
+            to(error)
+        return None
