@@ -1,150 +1,237 @@
 """The driver for WSGI applications: one span from the call of the application to the last byte of its body.
 
-Source: PEP 3333; semantic conventions 1.44, "HTTP server".
+Source: PEP 3333.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tracing_agent.semconv.errors import interrupted, recorded
-from tracing_agent.semconv.http import server_request, server_response
-from tracing_agent.trace.begin import admit, entered, leave, receiver
-from tracing_agent.trace.sdk import Context, attach
+from tracing_agent.drivers.serving import MARK, Exchange, Request, opener, settings_of
+from tracing_agent.semconv.http import forwarded, server_request
+from tracing_agent.trace.begin import leave
+from tracing_agent.trace.sdk import attach, detach
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
+    from tracing_agent.drivers.serving import Fault
     from tracing_agent.operation import Operation
     from tracing_agent.patching.targets import Wrap
+    from tracing_agent.semconv.http import HttpSettings
     from tracing_agent.trace.engine import Engine
-    from tracing_agent.trace.span import Dropped, Span
+    from tracing_agent.trace.sdk import Context
+    from tracing_agent.trace.span import Span
 
-    Fault = Callable[[BaseException], None]
-
-#: In the environment of a request: its span. Applications and middlewares below make none.
-MARK = "tracing_agent.span"
+#: Set in the environment by who knows that the response is complete: no code of the program runs while it is sent.
+READY = "tracing_agent.ready"
 
 
-def server(operation: Operation) -> Wrap:
-    """A WSGI application as a method: ``original(self, environ, start_response)``."""
+def server(
+    operation: Operation, aside: Callable[[Any], Any], callbacks: Callable[[Any], list[Any] | None] | None = None
+) -> Wrap:
+    """A WSGI application as a method: ``original(self, environ, start_response)``.
+
+    ``aside(self)`` says whether another tracer serves inside the application. ``callbacks(body)`` gives the list of
+    functions that the body of a `READY` response will call when it is closed; None where it has none.
+    """
 
     def wrap(original: Any, engine: Engine) -> Any:
-        begin, fault, carrier = receiver(engine, operation), operation.breaker.fault, engine.carrier
+        http = settings_of(engine)
+        open, fault = opener(engine, operation, protocol(engine, http)), operation.breaker.fault
+        watched = http.server_response is not None or http.body_sizes
+        begun: type[Response] = Measured.of(http) if watched else Response
 
         def wrapper(self: Any, environ: dict[str, Any], start_response: Any) -> Any:
-            if MARK in environ:
+            if MARK in environ or aside(self):
                 return original(self, environ, start_response)
             try:
-                span = begin(carrier.from_environ(environ))
-                if span is not None:
-                    if span.recording:
-                        request(span, environ)  # type: ignore[arg-type]
-                        if engine.deferred:
-                            span = admit(engine, span)  # type: ignore[arg-type]
-                    # The span and not the exchange: that one holds the body, which may hold the environment.
-                    environ[MARK] = span
-                    context = entered(span, carrier.baggage_from_environ(environ))
-                    exchange = Exchange(span, start_response, context, fault)
+                context = open(environ, environ)
+                if context is not None:
+                    response, start = None, start_response
+                    if environ[MARK].recording:
+                        response = begun(environ, fault, start_response, context)
+                        start = response.start
                     token = attach(context)
             except Exception as error:
-                span = None
+                context = None
                 fault(error)
-            if span is None:
+            if context is None:
                 return original(self, environ, start_response)
             try:
-                body = original(self, environ, exchange)
+                body = original(self, environ, start)
             except BaseException as error:
-                exchange.fail(error)
+                if response is not None:
+                    response.fail(error)
+                else:
+                    environ.pop(MARK, None)
                 raise
             finally:
-                leave(token)
-            return exchange.answer(body, environ)
+                try:
+                    detach(token)
+                except ValueError:
+                    pass  # the program switched contexts meanwhile: there is nothing to undo
+            if callbacks is not None and environ.pop(READY, False):
+                called = callbacks(body)
+                if called is not None:
+                    if response is None:
+                        del environ[MARK]
+                    else:
+                        called.append(response.end)
+                    return body
+            if response is None:
+                response = Unrecorded(environ, fault, start_response, context)
+            return response.answer(body)
 
         return wrapper
 
     return wrap
 
 
-def request(span: Span, environ: dict[str, Any]) -> None:
-    """What the environment says of the request."""
-    path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
-    host = environ.get("HTTP_HOST")
-    if host is None:
-        host = f"{environ.get('SERVER_NAME', '')}:{environ.get('SERVER_PORT', '')}"
-    server_request(
-        span,
-        environ.get("REQUEST_METHOD", ""),
-        environ.get("wsgi.url_scheme", "http"),
-        _text(path),
-        environ.get("QUERY_STRING", ""),
-        host,
-        environ.get("REMOTE_ADDR") or None,
-        environ.get,
-        _HEADERS,
+def protocol(engine: Engine, http: HttpSettings) -> Request:
+    """How WSGI tells of a request. Its headers are in the environment itself."""
+    known, capture, sizes, spoken = http.methods, http.server_request, http.body_sizes, _VERSIONS.get
+
+    def describe(span: Span, environ: dict[str, Any], headers: dict[str, Any]) -> None:
+        get = environ.get
+        port, agent = get("REMOTE_PORT"), get("HTTP_USER_AGENT")
+        path = get("SCRIPT_NAME", "") + get("PATH_INFO", "")
+        server_request(
+            span,
+            known,
+            get("REQUEST_METHOD", ""),
+            get("wsgi.url_scheme", "http"),
+            path if path.isascii() else text(path),
+            get("QUERY_STRING"),
+            get("HTTP_HOST"),
+            get("REMOTE_ADDR"),
+            port if port is None or type(port) is int else _number(port),
+            spoken(get("SERVER_PROTOCOL")),
+            agent if agent is None or agent.isascii() else text(agent),
+            _proxied(environ)
+            if "HTTP_X_FORWARDED_FOR" in environ
+            or "HTTP_X_FORWARDED_PROTO" in environ
+            or "HTTP_X_FORWARDED_HOST" in environ
+            or "HTTP_FORWARDED" in environ
+            else None,
+        )
+        if capture is not None:
+            capture.record(span.values, _headers(environ))
+        if sizes:
+            length = _number(get("CONTENT_LENGTH"))
+            if length is not None:
+                span.values["http.request.body.size"] = length
+
+    return Request(engine.carrier.from_environ, engine.carrier.baggage_from_environ, describe, _url)
+
+
+_VERSIONS: dict[str | None, str] = {
+    "HTTP/1.0": "1.0",
+    "HTTP/1.1": "1.1",
+    "HTTP/2": "2",
+    "HTTP/2.0": "2",
+    "HTTP/3": "3",
+    "HTTP/3.0": "3",
+}
+
+
+def _proxied(environ: dict[str, Any]) -> Any:
+    get = environ.get
+    return forwarded(
+        get("HTTP_FORWARDED"),
+        get("HTTP_X_FORWARDED_FOR"),
+        get("HTTP_X_FORWARDED_PROTO"),
+        get("HTTP_X_FORWARDED_HOST"),
+        get("HTTP_X_FORWARDED_PORT"),
     )
-    port = environ.get("REMOTE_PORT")
-    if port is not None and environ.get("REMOTE_ADDR"):
-        try:
-            span.values["network.peer.port"] = int(port)
-        except ValueError:
-            pass
-    protocol = environ.get("SERVER_PROTOCOL", "")
-    if protocol.startswith("HTTP/"):
-        version = protocol[5:]
-        span.values["network.protocol.version"] = version[0] if version in ("2.0", "3.0") else version
 
 
-_HEADERS = (
-    "HTTP_FORWARDED",
-    "HTTP_X_FORWARDED_FOR",
-    "HTTP_X_FORWARDED_PROTO",
-    "HTTP_X_FORWARDED_HOST",
-    "HTTP_USER_AGENT",
-)
+def _headers(environ: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    for key, value in environ.items():
+        if key.startswith("HTTP_"):
+            yield key[5:].replace("_", "-").lower(), text(value)
+        elif key in ("CONTENT_TYPE", "CONTENT_LENGTH") and value:
+            yield key.replace("_", "-").lower(), text(value)
 
 
-def _text(path: str) -> str:
-    """A path of the environment, whose characters are the bytes of the request, as the text that they stand for."""
-    if path.isascii():
-        return path
-    return path.encode("latin-1", "replace").decode("utf-8", "replace")
+def _url(environ: dict[str, Any], headers: dict[str, Any]) -> tuple[str, str]:
+    get = environ.get
+    host = get("HTTP_HOST") or f"{get('SERVER_NAME', '')}:{get('SERVER_PORT', '')}"
+    path = text(get("SCRIPT_NAME", "") + get("PATH_INFO", ""))
+    url = f"{get('wsgi.url_scheme', 'http')}://{host}{path}"
+    query = get("QUERY_STRING")
+    return url, f"{url}?{query}" if query else url
 
 
-class Exchange:
-    """One request on its way: stands in for ``start_response`` and for the body, in one object."""
+def text(value: str) -> str:
+    """Text of the environment, whose characters are the bytes of the request, as what they stand for."""
+    return value if value.isascii() else value.encode("latin-1", "replace").decode("utf-8", "replace")
 
-    __slots__ = ("_body", "_context", "_fault", "_next", "_start_response", "span", "status")
 
-    def __init__(self, span: Span | Dropped, start_response: Any, context: Context, fault: Fault) -> None:
-        self.span: Any = span
+def _number(value: Any) -> int | None:
+    try:
+        return int(value)
+    except (TypeError, ValueError):
+        return None
+
+
+# Status lines remembered; the program chooses them.
+_CODES_MAX = 256
+_codes: dict[str, int] = {}
+
+
+def _code(status: str) -> int:
+    code = int(status[:3])
+    if len(_codes) < _CODES_MAX:
+        _codes[status] = code
+    return code
+
+
+class Response(Exchange):
+    """Stands in for ``start_response`` and for the body of one request, in one object."""
+
+    __slots__ = ("_body", "_context", "_next", "_start_response")
+
+    def __init__(self, environ: dict[str, Any], fault: Fault, start_response: Any, context: Context) -> None:
+        self.request = environ
+        self.span: Any = environ[MARK]
+        self.fault = fault
+        self.status = 0
         self._start_response = start_response
         self._context = context
-        self._fault = fault
-        self.status = ""
 
-    def __call__(self, status: str, headers: Any, *exc_info: Any) -> Any:
-        """``start_response`` as the application sees it."""
-        self.status = status
-        return self._start_response(status, headers, *exc_info)
+    def start(self, status: str, headers: Any, exc_info: Any = None) -> Any:
+        """``start_response`` as the application sees it; with ``exc_info`` it may think again."""
+        try:
+            self.status = _codes.get(status) or _code(status)
+        except Exception as error:
+            self.fault(error)
+        if exc_info is None:
+            return self._start_response(status, headers)
+        return self._start_response(status, headers, exc_info)
 
-    def answer(self, body: Iterable[bytes], environ: dict[str, Any]) -> Any:
+    # -- the body ---------------------------------------------------------------------------------------------------
+
+    def answer(self, body: Iterable[bytes]) -> Any:
         """What the server gets as the body."""
-        if type(body) in (list, tuple):
+        kind = type(body)
+        # The server counts the items of what can be counted.
+        if kind is list or kind is tuple or hasattr(body, "__len__"):
             self.end()
             return body
         self._body = body
         self._next: Any = None
-        wrapper = environ.get("wsgi.file_wrapper")
-        if wrapper is not None and type(body) is wrapper:
+        wrapper = self.request.get("wsgi.file_wrapper")
+        # The server recognises what its own wrapper gave and lets the kernel send it; uWSGI's gives the file itself.
+        if wrapper is not None and (kind is wrapper or hasattr(body, "read")):
             return self._file(body)
         return self
 
     def _file(self, body: Any) -> Any:
-        # The server recognises its own file wrapper by type and sends the file by the kernel; only its end is watched.
         close = getattr(body, "close", None)
 
         def closed() -> None:
+            body.__dict__.pop("close", None)
             self.end()
             if close is not None:
                 close()
@@ -155,7 +242,7 @@ class Exchange:
             self.end()
         return body
 
-    def __iter__(self) -> Exchange:
+    def __iter__(self) -> Response:
         return self
 
     def __next__(self) -> bytes:
@@ -185,26 +272,54 @@ class Exchange:
             leave(token)
             self.end()
 
+    def __del__(self) -> None:
+        # The server, or a middleware, did not close the body as it should.
+        if self.span._end_time is None:
+            self.end()
+
+
+class Unrecorded(Response):
+    """A request that is not recorded: what the program does while its body is sent still belongs to its trace."""
+
+    __slots__ = ()
+
     def end(self) -> None:
-        """The response is complete."""
-        span = self.span
-        if span.recording and span._end_time is None:
-            try:
-                if self.status:
-                    server_response(span, int(self.status[:3]))
-                span.origin.finish(span)
-            except Exception as error:
-                self._fault(error)
+        self.request.pop(MARK, None)
 
     def fail(self, error: BaseException) -> None:
-        """The application raised: before the response began the server answers 500, after it the body is cut."""
-        span = self.span
-        if span.recording and span._end_time is None:
-            try:
-                if not interrupted(error):
-                    recorded(span, error)
-                    if not self.status:
-                        self.status = "500"
-            except Exception as ours:
-                self._fault(ours)
-            self.end()
+        self.request.pop(MARK, None)
+
+    def __del__(self) -> None:
+        pass
+
+
+class Measured(Response):
+    """A response of which more is wanted than its status: headers, or the size of its body."""
+
+    __slots__ = ("_counted", "_headers")
+    http: HttpSettings
+
+    @classmethod
+    def of(cls, http: HttpSettings) -> type[Measured]:
+        """The class for these settings."""
+        return type("Measured", (cls,), {"__slots__": (), "http": http})
+
+    def start(self, status: str, headers: Any, exc_info: Any = None) -> Any:
+        self._counted, self._headers = 0, headers
+        return super().start(status, headers, exc_info)
+
+    def __next__(self) -> bytes:
+        chunk = super().__next__()
+        self._counted += len(chunk)
+        return chunk
+
+    def conclude(self, span: Any) -> None:
+        if self.status:
+            if self.http.server_response is not None:
+                self.http.server_response.record(span.values, self._headers)
+            if self.http.body_sizes:
+                declared = [value for name, value in self._headers if name.lower() == "content-length"]
+                size = _number(declared[0]) if declared else self._counted
+                if size is not None:
+                    span.values["http.response.body.size"] = size
+        super().conclude(span)

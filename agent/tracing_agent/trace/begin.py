@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry.trace import SpanKind
 
-from tracing_agent.trace.engine import DROP, SAMPLE, below, new
+from tracing_agent.trace.engine import DROP, LOW, SAMPLE, below, new
 from tracing_agent.trace.sdk import BAGGAGE_KEY, SPAN_KEY, SUPPRESS_KEY, Context, attach, current, detach
 from tracing_agent.trace.span import RANDOM, SAMPLED, Dropped, SilentTrace, Span, Trace
 
@@ -70,7 +70,7 @@ def beginner(engine: Engine, operation: Operation) -> Begin:
 def receiver(engine: Engine, operation: Operation) -> Callable[[Any], Span | Dropped | None]:
     """The function that begins ``operation`` below a remote parent (a `Remote`, or None for none came in)."""
     breaker, name, origin = operation.breaker, operation.name, operation.origin(engine)
-    span_id, clock = engine.ids.generate_span_id, engine.clock
+    trace_id, span_id, clock = engine.ids.generate_trace_id, engine.ids.generate_span_id, engine.clock
 
     def begin(remote: Any) -> Span | Dropped | None:
         if breaker.open:
@@ -84,7 +84,14 @@ def receiver(engine: Engine, operation: Operation) -> Callable[[Any], Span | Dro
                 up = engine.parent(context)
                 if type(up) is Dropped and up.trace.silent:
                     return None
-        trace = engine.trace_for(up)
+        # The usual ways of `Engine.trace_for`, without its steps: this is done for every request.
+        rule = engine.rule
+        if up is None and rule is not None:
+            id = trace_id()
+            sampled = id & LOW < rule[0]
+            trace = Trace(id, engine.random | SAMPLED if sampled else engine.random, "", sampled)
+        else:
+            trace = engine.trace_for(up)
         engine.started += 1
         if not trace.recorded:
             engine.unsampled += 1
