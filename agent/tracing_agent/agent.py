@@ -19,6 +19,7 @@ from tracing_agent.operation import BREAKERS
 from tracing_agent.patching.targets import Missing, Patch, apply
 from tracing_agent.resource import resource
 from tracing_agent.semconv.db_settings import DatabaseSettings
+from tracing_agent.semconv.http.settings import HttpSettings
 from tracing_agent.semconv.messaging_settings import MessagingSettings
 from tracing_agent.trace import sdk
 from tracing_agent.trace.carrier import Carrier
@@ -67,6 +68,7 @@ class Agent:
         engine = self.provider.engine
         engine.database = DatabaseSettings(settings.sanitise_sql, settings.returned_rows, settings.sql_comments)
         engine.root_clients = settings.root_clients
+        engine.http = HttpSettings.of(settings.http)
         engine.messaging = MessagingSettings(settings.kafka_consumer_parent == "link", settings.kafka_process_polled)
         self.provider.pipeline = self.pipeline
         self.pipeline.on_fork = self._forked_untold

@@ -6,6 +6,8 @@ case-insensitive; a value that cannot be used is reported by name and value, and
 
 from __future__ import annotations
 
+from tracing_agent.config_http import Http
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -176,6 +178,7 @@ class Settings:
         self._propagation(read)
         self._database(read)
         self._messaging(read)
+        self.http = Http(read)
 
     def _service(self, read: Reader) -> None:
         self.service_name = read.text(

@@ -12,6 +12,8 @@ from tracing_agent.semconv.http.methods import known_methods
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from tracing_agent.config_http import Http
+
 #: The variables of header capture, by the side and the direction that they are for.
 CAPTURE = "OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_"
 
@@ -43,10 +45,7 @@ class HttpSettings:
     ) -> None:
         self.methods = known_methods(methods)
         self.body_sizes = body_sizes
-        self._excluded = {
-            library: _union(f"OTEL_PYTHON_{library.upper()}_EXCLUDED_URLS", value)
-            for library, value in (excluded or {}).items()
-        }
+        self._excluded = {library: _union(value) for library, value in (excluded or {}).items()}
         hidden = list(_patterns(CAPTURE + "SANITIZE_FIELDS", sanitized))
 
         def capture(side: str) -> Capture | None:
@@ -58,13 +57,19 @@ class HttpSettings:
         self.client_request = capture("client_request")
         self.client_response = capture("client_response")
 
+    @classmethod
+    def of(cls, read: Http) -> HttpSettings:
+        """The settings as `config` read them."""
+        return cls(read.methods, read.excluded, read.captured, read.sanitized, read.body_sizes)
+
     def excluded(self, library: str) -> Callable[[str], Any] | None:
         """The function that finds an excluded URL of an instrumentation; None where no URL is."""
         return self._excluded.get(library)
 
 
-def _union(variable: str, value: str) -> Callable[[str], Any] | None:
-    patterns = list(_patterns(variable, value))
+def _union(value: str) -> Callable[[str], Any] | None:
+    # Of the general variable and the library's own, which one is wrong is plain to see from the value.
+    patterns = list(_patterns("OTEL_PYTHON_*EXCLUDED_URLS", value))
     return re.compile("|".join(f"(?:{pattern})" for pattern in patterns)).search if patterns else None
 
 
