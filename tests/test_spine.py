@@ -70,6 +70,8 @@ def test_client_and_server_share_a_trace(recorder: Recorder) -> None:
             "server.address": "127.0.0.1",
             "server.port": server.port,
             "http.response.status_code": 200,
+            "network.peer.address": "127.0.0.1",
+            "network.peer.port": server.port,
             "network.protocol.version": "1.0",
         },
         "status": "UNSET",

@@ -1,65 +1,134 @@
-"""requests: one client span per request on the wire, with context injected into a copy of its headers."""
+"""requests: one client span for each attempt on the wire, with context in the headers that urllib3 is given.
+
+Attempts are made by `HTTPAdapter.send`, and within it by urllib3 where it retries; an adapter of the program's own that
+is no HTTPAdapter makes one each time it is called. A cache or test double that answers instead makes none.
+"""
 
 from __future__ import annotations
 
+from copy import copy
+from types import FunctionType
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 from opentelemetry.trace import SpanKind
 
-from tracing_agent.drivers.call import outgoing
+from tracing_agent.drivers.attempts import Attempts
+from tracing_agent.drivers.call import noted
+from tracing_agent.drivers.sending import Client, follows
 from tracing_agent.operation import HTTP_CLIENT, Operation
-from tracing_agent.patching.targets import Target
+from tracing_agent.patching.targets import Target, like
 from tracing_agent.semconv.http import client_request, client_response
+from tracing_instrumentations._urllib3 import Headers, pairs, received
+from tracing_instrumentations._urllib3 import targets as urllib3
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import ModuleType
 
-    from requests import PreparedRequest, Response
-    from requests.adapters import HTTPAdapter
+    from requests import PreparedRequest
 
+    from tracing_agent.patching.targets import Wrap
+    from tracing_agent.semconv.http import HttpSettings
     from tracing_agent.trace.carrier import Carrier
+    from tracing_agent.trace.engine import Engine
     from tracing_agent.trace.span import Dropped, Span
 
 SEND = Operation("requests", "HTTP", SpanKind.CLIENT, key=HTTP_CLIENT)
 
-_VERSIONS = {10: "1.0", 11: "1.1", 20: "2"}
+# From this version on chunked bodies go through urllib3's `urlopen` as all others.
+_CHUNKED_BY_URLLIB3 = 0x022900
 
 
-def send(span: Span, adapter: HTTPAdapter, request: PreparedRequest, *args: Any, **kwargs: Any) -> None:
-    """A prepared request goes to an adapter."""
-    client_request(span, request.method or "", request.url or "")
+class Requests(Client):
+    """What `requests` tells of a request."""
+
+    def __init__(self, http: HttpSettings) -> None:
+        super().__init__(http)
+        self._methods, self._capture = http.methods, http.client_request
+
+    def url(self, request: PreparedRequest) -> str:
+        url: Any = request.url
+        return url if type(url) is str else url.decode("utf-8", "replace") if type(url) is bytes else str(url or "")
+
+    def start(self, span: Span, request: PreparedRequest) -> None:
+        client_request(span, self._methods, request.method or "", self.url(request))
+        if self._capture is not None:
+            self._capture.record(span.values, pairs(request.headers))
+
+    def end(self, span: Span, response: Any) -> None:
+        if isinstance(response.status_code, int):
+            client_response(span, int(response.status_code))
+        received(span, response.raw, response.headers, self.captured)
+
+    def blames(self, error: BaseException, request: PreparedRequest) -> bool:
+        # Of what hooks of the program raise, or other requests that they make, it tells nothing.
+        if not any(kind.__module__ == "requests.exceptions" for kind in type(error).__mro__):
+            return False
+        return getattr(error, "request", None) in (None, request)
 
 
-def sent(span: Span, response: Response) -> None:
-    """Its response's headers are here."""
-    client_response(span, response.status_code)
-    version = _VERSIONS.get(getattr(response.raw, "version", None) or 0)
-    if version is not None:
-        span.values["network.protocol.version"] = version
+def adopter(native: type, transport: Wrap, engine: Engine) -> Callable[..., None]:
+    """The function that sees adapters being mounted, and traces those that are not `native`: by their classes."""
+    known: WeakSet[type] = WeakSet()
+
+    def adopt(session: Any, prefix: str, adapter: Any) -> None:
+        kind = type(adapter)
+        if kind in known or isinstance(adapter, native) or not prefix.lower().startswith("http"):
+            return
+        known.add(kind)
+        for holder in kind.__mro__:
+            send = holder.__dict__.get("send")
+            if isinstance(send, FunctionType):
+                holder.send = like(transport(send, engine), send)  # type: ignore[attr-defined]
+                return
+
+    return adopt
 
 
-def carry(
-    carrier: Carrier,
-    identity: Span | Dropped,
-    adapter: HTTPAdapter,
-    request: PreparedRequest,
-    *args: Any,
-    **kwargs: Any,
-) -> tuple[Any, ...]:
-    """The arguments with a copy of the request: what the caller holds keeps the headers that the caller gave it."""
-    wire = object.__new__(type(request))
-    wire.__dict__.update(request.__dict__)
-    wire.headers = request.headers.copy()
-    carrier.inject(identity, wire.headers.__setitem__)
-    return (adapter, wire, *args)
+class Copies:
+    """Requests with context in their headers, for what sends them otherwise than by urllib3's ``urlopen``."""
 
+    def __init__(self, headers: Headers) -> None:
+        self._headers = headers
 
-def settle(outcome: Any, adapter: HTTPAdapter, request: PreparedRequest, *args: Any, **kwargs: Any) -> None:
-    """Let the response or exception refer to the caller's request again."""
-    if getattr(outcome, "request", None) is not None:
-        outcome.request = request
+    def request(self, carrier: Carrier, identity: Span | Dropped, request: PreparedRequest) -> PreparedRequest:
+        """A copy of a prepared request with context in its headers."""
+        copied = copy(request)
+        copied.headers = self._headers.written(carrier, identity, request.headers)
+        return copied
+
+    def chunked(self, carrier: Carrier, identity: Span | Dropped, request: PreparedRequest) -> PreparedRequest:
+        """The same where the body is sent in chunks; any other request as it is."""
+        if request.body is None or "Content-Length" in request.headers:
+            return request
+        return self.request(carrier, identity, request)
 
 
 def targets(requests: ModuleType) -> dict[str, tuple[Target, ...]]:
-    """Where requests is cut: below redirects and retries by authentication, above the connection pool."""
-    return {"requests": (Target("requests.adapters", "HTTPAdapter.send", outgoing(SEND, send, sent, carry, settle)),)}
+    """Where requests is cut, and urllib3 below it."""
+    breaker, attempts = SEND.breaker, Attempts(SEND, Requests)
+    headers = Headers(requests.structures.CaseInsensitiveDict)
+    copies = Copies(headers)
+    by_request, by_chunks = attempts.handed(copies.request), attempts.handed(copies.chunked)
+
+    def transport(original: Any, engine: Engine) -> Any:
+        return attempts.inside(by_request(original, engine), engine)
+
+    def send(original: Any, engine: Engine) -> Any:
+        if requests.__build__ < _CHUNKED_BY_URLLIB3:
+            original = by_chunks(original, engine)
+        return attempts.attempt(original, engine)
+
+    def mount(original: Any, engine: Engine) -> Any:
+        return noted(breaker, adopter(requests.adapters.HTTPAdapter, transport, engine))(original, engine)
+
+    return {
+        "requests": (
+            Target("requests.sessions", "Session.send", attempts.request),
+            Target("requests.sessions", "Session.mount", mount, optional=True),
+            Target("requests.sessions", "Session.rebuild_proxies", noted(breaker, follows), optional=True),
+            Target("requests.adapters", "HTTPAdapter.send", send),
+            *urllib3(attempts, headers, breaker),
+        )
+    }

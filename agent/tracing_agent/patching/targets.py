@@ -99,11 +99,11 @@ def apply(targets: Iterable[Target], engine: Engine) -> list[Patch]:
 
 def _wrapped(target: Target, original: Any, engine: Engine) -> Any:
     if isinstance(original, (staticmethod, classmethod)):
-        return type(original)(_like(target.wrap(original.__func__, engine), original.__func__))
-    return _like(target.wrap(original, engine), original)
+        return type(original)(like(target.wrap(original.__func__, engine), original.__func__))
+    return like(target.wrap(original, engine), original)
 
 
-def _like(wrapper: Any, original: Any) -> Any:
+def like(wrapper: Any, original: Any) -> Any:
     """Make a wrapper look like what it wraps, as `functools.wraps` does."""
     if wrapper is original or not isinstance(wrapper, FunctionType):
         return wrapper

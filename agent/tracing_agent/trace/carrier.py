@@ -41,7 +41,7 @@ _SOURCES: dict[str, Any] = {BAGGAGE: _W3C, "jaeger": jaeger.BAGGAGE, "ottrace": 
 
 
 class Carrier:
-    """The chosen formats.
+    """The chosen formats, and where they may go. ``allows`` says of a host whether it may be sent any (None: all may).
 
     ``names`` are lower-case names of `propagation.names`, or keys of ``registered`` (propagators of other
     distributions), in order of preference. ``fields`` are the lower-case names of the headers that `inject` may write,
@@ -59,6 +59,7 @@ class Carrier:
         self.plain = type(self.format) is TraceContext
         self._w3c = self.baggage == (_W3C,)
         self.fields = (*(self.format.fields if self.format else ()), *((BAGGAGE,) if _W3C in self.baggage else ()))
+        self.allows: Callable[[str], bool] | None = None
         self.inject: Callable[[Span | Dropped, Set], None] = self._inject_plain if self.plain else self._inject
 
     # -- in ---------------------------------------------------------------------------------------------------------

@@ -67,6 +67,8 @@ SPAN_KEY = _span_key()
 current, attach, detach = _runtime()
 #: Set to true in a context in which instrumentations must stay silent.
 SUPPRESS_KEY: str = getattr(_context_api, "_SUPPRESS_INSTRUMENTATION_KEY", "suppress_instrumentation")
+#: Set to true in a context in which instrumentations of HTTP clients must stay silent: one above them is at work.
+SUPPRESS_HTTP_KEY: str = getattr(_context_api, "_SUPPRESS_HTTP_INSTRUMENTATION_KEY", "suppress_http_instrumentation")
 #: Set to true in a context in which not even the API makes spans: where spans are exported.
 SILENT_KEY = "tracing_agent.silent"
 
@@ -201,6 +203,7 @@ __all__ = [
     "BAGGAGE_KEY",
     "SILENT_KEY",
     "SPAN_KEY",
+    "SUPPRESS_HTTP_KEY",
     "SUPPRESS_KEY",
     "Context",
     "ForkedProvider",

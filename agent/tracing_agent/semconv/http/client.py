@@ -1,42 +1,71 @@
-"""What an HTTP client span says: request and response.
+"""What an HTTP client span says: request, response, failure, and the socket's other side.
 
 Source: semantic conventions 1.44, "HTTP client".
 """
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
-from tracing_agent.semconv.errors import ERROR
+from opentelemetry.trace.status import Status, StatusCode
+
+from tracing_agent.semconv.errors import ERROR, error_type, interrupted, message
 from tracing_agent.semconv.http.methods import method_of
-from tracing_agent.semconv.http.url import PORTS, REDACTED, host_port, redacted_query
+from tracing_agent.semconv.http.url import LONGEST, PORTS, REDACTED, SENSITIVE_KEYS, host_port, redacted_query
 
 if TYPE_CHECKING:
     from tracing_agent.trace.span import Span
 
+#: For all attempts but the first one: how many there were before.
+RESENDS = "http.request.resend_count"
+#: What `network.protocol.version` calls the versions that `http.client` numbers.
+VERSIONS = {9: "0.9", 10: "1.0", 11: "1.1", 20: "2", 30: "3"}
+
 _codes = {code: str(code) for code in range(100, 600)}
+_userinfo = re.compile(r"(?<=//)[^/@\s]+@")
+_pair = re.compile(r"(?<=[?&])([^=&\s]+)=[^&\s]*")
 
 
-def client_request(span: Span, method: str, url: str) -> None:
-    """A request goes out to an absolute URL."""
+def client_request(span: Span, known: frozenset[str], method: str, url: str) -> None:
+    """A request goes out to an absolute URL; ``known`` are the known methods."""
     values = span.values
-    span._name = method_of(values, method)
+    if method in known:
+        values["http.request.method"] = span._name = method
+    else:
+        span._name = method_of(values, method, known)
+    scheme, authority, tail = split(url)
+    values["url.full"] = url if "@" not in authority and "?" not in tail else _redacted(scheme, authority, tail)
+    if len(url) > LONGEST:
+        values["url.full"] = values["url.full"][:LONGEST]
+    address, port = host_port(authority)
+    if address:
+        values["server.address"] = address
+        if port is None:
+            port = PORTS.get(scheme.lower())
+        if port is not None:
+            values["server.port"] = port
+
+
+def split(url: str) -> tuple[str, str, str]:
+    """(scheme, authority, what follows with its separator) of an absolute URL."""
     scheme, _, rest = url.partition("://")
-    authority = rest
-    for end in "/?#":
-        authority = authority.partition(end)[0]
+    authority, slash, tail = rest.partition("/")
+    if "?" in authority or "#" in authority:
+        for separator in "?#":
+            authority = authority.partition(separator)[0]
+        return scheme, authority, rest[len(authority) :]
+    return scheme, authority, slash + tail
+
+
+def _redacted(scheme: str, authority: str, tail: str) -> str:
     user, at, host = authority.rpartition("@")
-    tail = rest[len(authority) :]
-    if "?" in tail:
-        path, _, query = tail.partition("?")
-        query, hash, fragment = query.partition("#")
-        tail = f"{path}?{redacted_query(query)}{hash}{fragment}"
     if at:
-        user = f"{REDACTED}:{REDACTED}@" if ":" in user else f"{REDACTED}@"
-    values["url.full"] = f"{scheme}://{user if at else ''}{host}{tail}"
-    address, port = host_port(host)
-    values["server.address"] = address
-    values["server.port"] = port if port is not None else PORTS.get(scheme.lower(), 80)
+        host = f"{REDACTED}:{REDACTED}@{host}" if ":" in user else f"{REDACTED}@{host}"
+    rest, hash, fragment = tail.partition("#")
+    path, mark, query = rest.partition("?")
+    return f"{scheme}://{host}{path}{mark}{redacted_query(query)}{hash}{fragment}"
 
 
 def client_response(span: Span, status: int) -> None:
@@ -46,3 +75,24 @@ def client_response(span: Span, status: int) -> None:
     if status >= 400:
         values["error.type"] = _codes.get(status) or str(status)
         span._status = ERROR
+
+
+def client_failed(span: Span, error: BaseException) -> None:
+    """There was no usable response. What messages say of URLs is redacted as the URL itself is."""
+    if interrupted(error):
+        return
+    span.values["error.type"] = error_type(error)
+    span._status = Status(StatusCode.ERROR, redacted_text(message(error)) or None)
+
+
+def redacted_text(text: str) -> str:
+    """Text in which the credentials of URLs, and the values of `SENSITIVE_KEYS` in their queries, are replaced."""
+    if "//" in text and "@" in text:
+        text = _userinfo.sub(f"{REDACTED}:{REDACTED}@", text)
+    if "?" in text:
+        text = _pair.sub(_hidden, text)
+    return text
+
+
+def _hidden(pair: re.Match[str]) -> str:
+    return f"{pair[1]}={REDACTED}" if unquote(pair[1]) in SENSITIVE_KEYS else pair[0]
