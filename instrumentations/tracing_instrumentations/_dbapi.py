@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 _COMMON = frozenset((tuple, list, dict))
 _COUNTED = "counted"
+# W3C, OpenTracing, Jaeger.
+_BAGGAGE = ("baggage", "ot-baggage-", "uberctx-")
 
 
 class Interface:
@@ -149,8 +151,7 @@ def comment_of(carrier: Carrier, identity: Any) -> dict[str, str]:
     """What a comment says: the identity in the formats of ``OTEL_PROPAGATORS``; baggage is not for logs."""
     pairs: dict[str, str] = {}
     carrier.inject(identity, pairs.__setitem__)
-    pairs.pop("baggage", None)
-    return pairs
+    return {name: value for name, value in pairs.items() if not name.lower().startswith(_BAGGAGE)}
 
 
 def commented(statement: Any, pairs: dict[str, str], percent_doubled: bool) -> Any:

@@ -8,6 +8,7 @@ statement. Its error is the first one that the server sent; the statements skipp
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 from tracing_agent.drivers.call import TAKEN
@@ -28,8 +29,8 @@ class Batch:
     """Statements that were sent and not yet all answered.
 
     ``expected`` counts the answers to statements that are to come, ``answered`` those that came; commands that psycopg
-    sends by itself or for the connection's methods are in ``size`` only. ``uncounted`` says that nobody knows how many
-    are to come, until the next synchronisation.
+    sends by itself or for the connection's methods are in ``size`` only. ``uncounted`` says that parameter sets come
+    from an iterator: then there are more answers, and it is over at a synchronisation after the first of those.
     """
 
     __slots__ = ("answered", "expected", "failed", "size", "span", "summaries", "texts", "uncounted")
@@ -49,6 +50,12 @@ class Batch:
         self.summaries.add(summary)
         if sum(map(len, self.texts)) < LIMIT:
             self.texts[text] = None
+
+    def complete(self, synchronised: bool) -> bool:
+        """Whether all answers are there."""
+        if self.uncounted:
+            return synchronised and self.answered > self.expected
+        return self.answered >= self.expected
 
     def close(self, error: BaseException | None) -> None:
         """All is answered, or no answer will come any more."""
@@ -85,22 +92,21 @@ def processed(error: BaseException | None, pipeline: Pipeline, queued: Any = Non
     found = pipeline.__dict__.get(_KEY)
     if found is None:
         return
-    if queued is None:
-        found.uncounted = False
-    else:
+    if queued is not None:
         found.answered += 1
     if error is not None and not found.failed and found.span.recording:
         failed(found.span, error)
         found.failed = True
-    if not pipeline.result_queue and found.answered >= found.expected and not found.uncounted:
+    if not pipeline.result_queue and found.complete(queued is None):
         del pipeline.__dict__[_KEY]
         found.close(None)
 
 
-def exited(error: BaseException | None, pipeline: Pipeline, block_error: BaseException | None = None) -> None:
+def exited(error: BaseException | None, pipeline: Pipeline, *more: Any) -> None:
     """A block was left; the outermost one ends the pipeline."""
     if pipeline.level > 0:
         return
     found = pipeline.__dict__.pop(_KEY, None)
     if found is not None:
-        found.close(error or block_error)
+        # Answers that never came: by the exception that the block is being left with.
+        found.close(error or (None if found.complete(True) else sys.exc_info()[1]))

@@ -20,6 +20,8 @@ from psycopg.conninfo import conninfo_to_dict
 from services import PostgreSQL
 from support.recorder import Recorder
 
+#: Of psycopg, as far as behaviour differs.
+VERSION = tuple(map(int, psycopg.__version__.split(".")[:2]))
 SCOPE = "tracing_instrumentations.psycopg"
 
 

@@ -54,12 +54,14 @@ async def test_server_side_cursor_options(
     database: Database, recorder: Recorder, options: dict[str, Any], words: str
 ) -> None:
     """The text is the one that psycopg makes of the statement."""
-    async with database.connected(recorder, autocommit=False) as connection:
-        async with within(connection.cursor("c", **options)) as cursor:
-            await done(cursor.execute("SELECT 1"))
-            sent = cursor._query.query.decode()
-            if options["scrollable"]:
-                await done(cursor.scroll(1))
+    async with (
+        database.connected(recorder, autocommit=False) as connection,
+        within(connection.cursor("c", **options)) as cursor,
+    ):
+        await done(cursor.execute("SELECT 1"))
+        sent = cursor._query.query.decode()
+        if options["scrollable"]:
+            await done(cursor.scroll(1))
     spans = roots(recorder)
     assert spans[0] == database.span("DECLARE SELECT", f'DECLARE "c" {words} FOR SELECT ?')
     assert sent == f'DECLARE "c" {words} FOR SELECT 1'

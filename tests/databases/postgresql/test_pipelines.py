@@ -84,16 +84,18 @@ async def test_transaction_in_a_pipeline(database: Database, recorder: Recorder)
 @scenario
 async def test_commit_in_a_pipeline(database: Database, recorder: Recorder) -> None:
     """A commit ends the batch and is in it, or is alone."""
-    async with database.connected(recorder, autocommit=False) as connection:
-        async with within(connection.pipeline()) as pipeline:
-            await done(connection.execute("SELECT 1"))
-            await done(connection.commit())
-            together = roots(recorder)
-            await done(connection.execute("SELECT 2"))
-            await done(pipeline.sync())
-            recorder.spans()
-            await done(connection.commit())
-            alone = roots(recorder)
+    async with (
+        database.connected(recorder, autocommit=False) as connection,
+        within(connection.pipeline()) as pipeline,
+    ):
+        await done(connection.execute("SELECT 1"))
+        await done(connection.commit())
+        together = roots(recorder)
+        await done(connection.execute("SELECT 2"))
+        await done(pipeline.sync())
+        recorder.spans()
+        await done(connection.commit())
+        alone = roots(recorder)
     assert together == [batch(database, "BATCH", "SELECT ?; COMMIT", 2)]
     assert alone == [database.span("COMMIT", "COMMIT")]
 
