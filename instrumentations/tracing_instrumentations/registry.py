@@ -31,5 +31,11 @@ LIBRARIES = (
     Library("requests", "requests", ("requests",), ((2, 25), (3,))),
     Library("psycopg", "psycopg", ("psycopg",), ((3, 1), (4,))),
     Library("psycopg_pool", "psycopg-pool", ("psycopg_pool",), ((3, 1), (4,))),
+    Library(
+        "redis",
+        "redis",
+        ("redis", "redis.asyncio", "redis.multidb.client", "redis.asyncio.multidb.client"),
+        ((4, 1), (9,)),
+    ),
     Library("kafka", "kafka-python", ("kafka",), ((2, 0), (4,))),
 )

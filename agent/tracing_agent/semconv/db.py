@@ -42,8 +42,18 @@ class Peer:
         self.target = target
         self._origin: Origin | None = None
 
+    def reached(self, address: str, port: int) -> None:
+        """A connection was made, to this IP address: spans stamped from now on tell it."""
+        network = {"network.peer.address": address, "network.peer.port": port}
+        if self.attributes.get("network.peer.address") != address or self.attributes.get("network.peer.port") != port:
+            self.attributes = {**self.attributes, **network}
+            self._origin = None
+
     def stamp(self, span: Span) -> None:
-        """Let ``span``, to which nobody has set an attribute yet, have the attributes of this peer."""
+        """Let ``span`` have the attributes of this peer: those that it has in common with the spans to it.
+
+        May be done again when more is known of the peer; not with one peer after another.
+        """
         base = span.origin
         origin = self._origin
         if origin is None or origin.engine is not base.engine:

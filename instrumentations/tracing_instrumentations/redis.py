@@ -1,0 +1,186 @@
+"""redis-py: a client span for each command and each pipeline, sync and async alike.
+
+Commands are cut at the clients' ``execute_command`` (or, in a pipeline that watches keys, where it sends at once), so
+that retries are part of the span. So are, with a cluster, redirections and what the client asks of the nodes about the
+slots: the span tells the node that was asked last. A pipeline of one command is that command. A `MultiDBClient` has one
+span for a call, whichever of its databases answered in the end, and none for its health checks.
+
+PUBLISH is a span. SUBSCRIBE and its kind are sent without waiting for an answer, and waiting for messages is no
+operation: neither is a span. A blocking command that timed out empty is none where it would be a trace of its own.
+What redis-py's own metrics record is as the application set it. Peers: `_redis_peer`; queues: `_redis_batch`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry.trace import SpanKind
+
+from tracing_agent.drivers import exchange
+from tracing_agent.drivers.beside import async_noticed, async_silenced, noticed, silenced
+from tracing_agent.drivers.call import TAKEN, noted
+from tracing_agent.drivers.exchange import Perhaps
+from tracing_agent.operation import DATABASE, Operation
+from tracing_agent.patching.targets import Target
+from tracing_agent.semconv.redis_text import operation_name, redis_text
+from tracing_instrumentations import _redis_errors
+from tracing_instrumentations._redis_batch import Queue, batch, cluster_queue_of, queue_of
+from tracing_instrumentations._redis_peer import connected, contacted, goes_to, last_contacted, node_of, peer_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import ModuleType
+
+    from tracing_agent.patching.targets import Wrap
+
+COMMAND = Operation("redis", "redis", SpanKind.CLIENT, {"db.system.name": "redis"}, key=DATABASE)
+
+_PROCEDURES = ("EVALSHA", "EVALSHA_RO", "FCALL", "FCALL_RO")
+_WAITING = (
+    *("BLPOP", "BRPOP", "BRPOPLPUSH", "BLMOVE", "BLMPOP", "BZPOPMIN", "BZPOPMAX", "BZMPOP"),
+    *("XREAD", "XREADGROUP"),
+)
+_SPECIAL = frozenset((*_PROCEDURES, *_WAITING))
+
+
+def said(span: Any, given: Any, args: Sequence[Any]) -> Any:
+    """One command; gives what is to be known at its end."""
+    values = span.values
+    values["db.operation.name"] = span._name = name = operation_name(args)
+    values["db.query.text"] = redis_text(args)
+    word = name.upper()
+    if word in _SPECIAL:
+        if word in _PROCEDURES:
+            if len(args) > 1:
+                procedure = args[1]
+                values["db.stored_procedure.name"] = procedure.decode() if type(procedure) is bytes else str(procedure)
+        elif span.up is None and (word != "XREAD" or _blocks(args)):
+            return Perhaps(given)
+    return given
+
+
+def _blocks(args: Sequence[Any]) -> bool:
+    return any(arg in (b"BLOCK", "BLOCK", b"block", "block") for arg in args[1:5] if type(arg) in (bytes, str))
+
+
+def sent(span: Any, queue: Queue, given: Any) -> Any:
+    """What a pipeline holds is sent."""
+    if queue.empty:
+        return TAKEN
+    if len(queue.commands) == 1:
+        said(span, given, queue.args(0))
+    else:
+        batch(span, queue)
+    return given
+
+
+# -- one server -------------------------------------------------------------------------------------------------------
+
+
+def command(span: Any, client: Any, *args: Any, **options: Any) -> Any:
+    """A client, or a pipeline that watches keys, sends a command."""
+    peer_of(client.connection_pool).stamp(span)
+    return said(span, client, args)
+
+
+def pipeline(span: Any, client: Any, *more: Any, **options: Any) -> Any:
+    """A pipeline is executed."""
+    peer_of(client.connection_pool).stamp(span)
+    return sent(span, queue_of(client), client)
+
+
+def answered(span: Any, client: Any, result: Any) -> None:
+    """The answer is there. A connection may have been made for it, so that more is known of where it went."""
+    peer_of(client.connection_pool).stamp(span)
+
+
+def failed(span: Any, client: Any, error: BaseException) -> None:
+    """No answer, or an error."""
+    peer_of(client.connection_pool).stamp(span)
+    _redis_errors.failed(span, error)
+
+
+# -- several servers --------------------------------------------------------------------------------------------------
+
+
+def routed(span: Any, client: Any, *args: Any, **options: Any) -> Any:
+    """A client of several servers sends a command, to one that it has yet to choose; or a transaction to its own."""
+    connection = getattr(client, "_transaction_connection", None)
+    if connection is not None:
+        goes_to(span, node_of(connection))
+    return said(span, client, args)
+
+
+def routed_pipeline(span: Any, client: Any, *more: Any, **options: Any) -> Any:
+    """A pipeline of several servers is executed."""
+    connection = getattr(getattr(client, "_execution_strategy", None), "_transaction_connection", None)
+    if connection is not None:
+        goes_to(span, node_of(connection))
+    return sent(span, cluster_queue_of(client), client)
+
+
+def routed_answered(span: Any, client: Any, result: Any) -> None:
+    """The answer is there."""
+    peer = last_contacted(span)
+    if peer is None:
+        executor = getattr(getattr(client, "_client", client), "command_executor", None)
+        active = None if executor is None else executor.active_database
+        pool = None if active is None else getattr(active.client, "connection_pool", None)
+        if pool is None:
+            return
+        peer = peer_of(pool)
+    peer.stamp(span)
+
+
+def routed_failed(span: Any, client: Any, error: BaseException) -> None:
+    """No answer, or an error."""
+    routed_answered(span, client, None)
+    _redis_errors.failed(span, error)
+
+
+# -- where to cut -----------------------------------------------------------------------------------------------------
+
+
+def targets(module: ModuleType) -> dict[str, tuple[Target, ...]]:
+    """Where redis-py is cut; not every version has all of it."""
+    breaker = COMMAND.breaker
+    return {
+        "redis": (
+            *_clients("redis", exchange.call),
+            Target("redis.connection", "Connection._connect", noticed(breaker, connected)),
+            Target("redis.cluster", "get_connection", noted(breaker, contacted)),
+        ),
+        "redis.asyncio": (
+            *_clients("redis.asyncio", exchange.coroutine),
+            Target("redis.asyncio.connection", "Connection._connect", async_noticed(breaker, connected)),
+            Target("redis.asyncio.cluster", "ClusterNode.acquire_connection", noted(breaker, contacted), optional=True),
+        ),
+        "redis.multidb.client": _databases("redis.multidb", exchange.call, silenced),
+        "redis.asyncio.multidb.client": _databases("redis.asyncio.multidb", exchange.coroutine, async_silenced),
+    }
+
+
+def _clients(package: str, driver: Any) -> tuple[Target, ...]:
+    one = driver(COMMAND, command, answered, failed)
+    several = driver(COMMAND, routed, routed_answered, routed_failed, holds=True)
+    pipelines = driver(COMMAND, routed_pipeline, routed_answered, routed_failed, holds=True)
+    client, cluster = f"{package}.client", f"{package}.cluster"
+    return (
+        Target(client, "Redis.execute_command", one),
+        Target(client, "Pipeline.immediate_execute_command", one),
+        Target(client, "Pipeline.execute", driver(COMMAND, pipeline, answered, failed)),
+        Target(cluster, "RedisCluster.execute_command", several, optional=True),
+        Target(cluster, "ClusterPipeline.execute", pipelines, optional=True),
+        Target(cluster, "TransactionStrategy._immediate_execute_command", several, optional=True),
+    )
+
+
+def _databases(package: str, driver: Any, silence: Wrap) -> tuple[Target, ...]:
+    several = driver(COMMAND, routed, routed_answered, routed_failed, holds=True)
+    pipelines = driver(COMMAND, routed_pipeline, routed_answered, routed_failed, holds=True)
+    client = f"{package}.client"
+    return (
+        Target(client, "MultiDBClient.execute_command", several),
+        Target(client, "Pipeline.execute", pipelines),
+        Target(f"{package}.healthcheck", "PingHealthCheck.check_health", silence, optional=True),
+    )

@@ -1,0 +1,1 @@
+"""redis-py: one suite, written once, that runs sync and async against real servers."""
