@@ -54,7 +54,10 @@ class Commenter:
         connection = cursor.connection
         threshold = connection.prepare_threshold
         if not (kwargs.get("prepare") is False or threshold is None or isinstance(cursor, self._client_cursors)):
-            counts: dict[str, int] = connection.__dict__.setdefault(_KEY, {})
+            counts: dict[str, int] | None = getattr(connection, _KEY, None)
+            if counts is None:
+                counts = {}
+                object.__setattr__(connection, _KEY, counts)
             text, _ = self._read(statement)
             count = counts.get(text, 0)
             if count >= threshold:
