@@ -110,11 +110,13 @@ class Answer(Exchange):
         span = self.span
         if span._end_time is None:
             try:
-                self.conclude(span)
-                if self._ended:
-                    span.origin.engine.finish_at(span, self._ended)
-                else:
-                    span.origin.finish(span)
+                try:
+                    self.conclude(span)
+                finally:
+                    if self._ended:
+                        span.origin.engine.finish_at(span, self._ended)
+                    else:
+                        span.origin.finish(span)
             except Exception as error:
                 self.fault(error)
 

@@ -127,8 +127,10 @@ class Exchange:
         span = self.span
         if span.recording and span._end_time is None:
             try:
-                self.conclude(span)
-                span.origin.finish(span)
+                try:
+                    self.conclude(span)
+                finally:
+                    span.origin.finish(span)
             except Exception as error:
                 self.fault(error)
         self.request.pop(MARK, None)

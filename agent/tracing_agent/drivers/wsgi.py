@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tracing_agent.drivers.serving import MARK, Exchange, Request, opener, settings_of
 from tracing_agent.semconv.http import forwarded, server_request
 from tracing_agent.trace.begin import leave
-from tracing_agent.trace.sdk import attach, detach
+from tracing_agent.trace.sdk import attach, current, detach
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -259,6 +259,8 @@ class Response(Exchange):
             self.fail(error)
             raise
         finally:
+            # What the program made current in this step is current in the next one.
+            self._context = current()
             leave(token)
 
     def close(self) -> None:

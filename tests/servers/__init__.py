@@ -1,0 +1,1 @@
+"""The server suite: what every HTTP server framework's spans must say and do, and what is particular to each."""
