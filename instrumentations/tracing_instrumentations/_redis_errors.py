@@ -60,6 +60,8 @@ _PREFIXES = frozenset(
 _WORD = re.compile(r"-?([A-Z][A-Z0-9_]+)(?: |$)")
 # redis-py puts the whole command before the message of an error in a pipeline, which is a tuple in asynchronous ones.
 _PIPELINE = re.compile(r"Command # \d+ \(.*\) of pipeline caused error: (?:\(['\"])?|['\"],\)$", re.DOTALL)
+# What redis-py 6 and 7.0 say instead of it: an f-string that is none.
+_LOST = "{exception.args}"
 _QUOTE = re.compile(r"(?<!\w)['\"`]")
 
 
@@ -72,7 +74,7 @@ def failed(span: Span, error: BaseException) -> None:
     if text.startswith("Command # "):
         # Long commands may fill the text: then the message is not in it.
         text, count = _PIPELINE.subn("", str(error))
-        text = text[:1024] if count else ""
+        text = text[:1024] if count and text != _LOST else ""
     db_failed(span, error, _code(error, kinds[0], text, "ResponseError" in kinds), bare(text))
 
 
@@ -82,7 +84,7 @@ def _code(error: BaseException, kind: str, text: str, answered: bool) -> str | N
         return str(code)
     if kind == "AuthenticationError":
         return "WRONGPASS" if "username-password" in text else "NOAUTH" if "required" in text else None
-    if not answered:
+    if not answered or not text:
         return None
     word = _WORD.match(text)
     if hasattr(error, "status_code"):

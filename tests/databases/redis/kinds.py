@@ -14,9 +14,12 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
+import redis
+
 from services import Redis, RedisCluster
 from support.recorder import Recorder
 
+VERSION = tuple(int(part) for part in redis.__version__.split(".")[:2])
 SCOPE = "tracing_instrumentations.redis"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import redis
 
-from databases.redis.kinds import Store, done, roots, scenario
+from databases.redis.kinds import VERSION, Store, done, roots, scenario
 from support.recorder import Recorder
 
 
@@ -89,10 +89,12 @@ async def test_refused_in_a_batch(store: Store, recorder: Recorder) -> None:
                 assert (type(refused), value) == (redis.ResponseError, b"value")
     size = {"db__operation__batch__size": 2}
     message = "WRONGTYPE Operation against a key holding the wrong kind of value"
-    assert roots(recorder) == [
-        store.failed("PIPELINE", "LPUSH a ?; GET a", "WRONGTYPE", message, **size),
-        store.span("PIPELINE", "LPUSH a ?; GET a", **size),
-    ]
+    refused = store.failed("PIPELINE", "LPUSH a ?; GET a", "WRONGTYPE", message, **size)
+    if store.asynchronous and (6,) <= VERSION < (7, 1):
+        # There redis-py has lost the server's message.
+        lost = {"error__type": "redis.exceptions.ResponseError", **size}
+        refused = store.span("PIPELINE", "LPUSH a ?; GET a", "ERROR", **lost)
+    assert roots(recorder) == [refused, store.span("PIPELINE", "LPUSH a ?; GET a", **size)]
 
 
 @scenario
