@@ -1,4 +1,4 @@
-"""OTEL_PROPAGATORS in a whole program: the API's own inject and extract go by it, and no value of it fails an import."""
+"""OTEL_PROPAGATORS in a whole program: inject and extract of the API go by it, and no value fails an import."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+
 from support.program import run
 
 _SCRIPT = """

@@ -6,8 +6,9 @@ import threading
 
 import flask
 import requests
-from support.recorder import Recorder
 from werkzeug.serving import make_server
+
+from support.recorder import Recorder
 
 
 def test_client_and_server_share_a_trace(recorder: Recorder) -> None:
