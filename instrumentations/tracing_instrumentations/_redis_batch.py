@@ -42,15 +42,23 @@ def queue_of(pipeline: Any) -> Queue:
     return Queue(pipeline.command_stack, bool(transaction or pipeline.explicit_transaction), pipeline.watching)
 
 
-def cluster_queue_of(pipeline: Any) -> Queue:
-    """The queue of a pipeline of a cluster: since redis-py 6 its strategy holds it. Or of a `MultiDBClient`."""
+def routed_queue_of(pipeline: Any) -> Queue:
+    """The queue of a pipeline of a cluster, which its strategy holds since redis-py 6, or of a `MultiDBClient`."""
     strategy = getattr(pipeline, "_execution_strategy", None)
-    if strategy is None:
-        commands = getattr(pipeline, "_command_stack", None)
-        return Queue(pipeline.command_stack if commands is None else commands, False, False)
-    return Queue(
-        strategy._command_queue, hasattr(strategy, "_explicit_transaction"), getattr(strategy, "_watching", False)
-    )
+    if strategy is not None:
+        transaction = hasattr(strategy, "_explicit_transaction")
+        return Queue(strategy._command_queue, transaction, getattr(strategy, "_watching", False))
+    commands = getattr(pipeline, "_command_stack", None)
+    active = active_client(pipeline)
+    # It fills a pipeline of the active client, which is a transaction unless the client is a cluster's.
+    return Queue(pipeline.command_stack if commands is None else commands, hasattr(active, "connection_pool"), False)
+
+
+def active_client(client: Any) -> Any:
+    """The client of the active database of a `MultiDBClient`, or of its pipeline; None where there is none."""
+    executor = getattr(getattr(client, "_client", client), "command_executor", None)
+    active = None if executor is None else executor.active_database
+    return None if active is None else active.client
 
 
 def batch(span: Span, queue: Queue) -> None:

@@ -24,7 +24,7 @@ from tracing_agent.operation import DATABASE, Operation
 from tracing_agent.patching.targets import Target
 from tracing_agent.semconv.redis_text import operation_name, redis_text
 from tracing_instrumentations import _redis_errors
-from tracing_instrumentations._redis_batch import Queue, batch, cluster_queue_of, queue_of
+from tracing_instrumentations._redis_batch import Queue, active_client, batch, queue_of, routed_queue_of
 from tracing_instrumentations._redis_peer import connected, contacted, goes_to, last_contacted, node_of, peer_of
 
 if TYPE_CHECKING:
@@ -116,16 +116,14 @@ def routed_pipeline(span: Any, client: Any, *more: Any, **options: Any) -> Any:
     connection = getattr(getattr(client, "_execution_strategy", None), "_transaction_connection", None)
     if connection is not None:
         goes_to(span, node_of(connection))
-    return sent(span, cluster_queue_of(client), client)
+    return sent(span, routed_queue_of(client), client)
 
 
 def routed_answered(span: Any, client: Any, result: Any) -> None:
     """The answer is there."""
     peer = last_contacted(span)
     if peer is None:
-        executor = getattr(getattr(client, "_client", client), "command_executor", None)
-        active = None if executor is None else executor.active_database
-        pool = None if active is None else getattr(active.client, "connection_pool", None)
+        pool = getattr(active_client(client), "connection_pool", None)
         if pool is None:
             return
         peer = peer_of(pool)
@@ -155,8 +153,10 @@ def targets(module: ModuleType) -> dict[str, tuple[Target, ...]]:
             Target("redis.asyncio.connection", "Connection._connect", async_noticed(breaker, connected)),
             Target("redis.asyncio.cluster", "ClusterNode.acquire_connection", noted(breaker, contacted), optional=True),
         ),
-        "redis.multidb.client": _databases("redis.multidb", exchange.call, silenced),
-        "redis.asyncio.multidb.client": _databases("redis.asyncio.multidb", exchange.coroutine, async_silenced),
+        "redis.multidb.client": _databases("redis.multidb.client", exchange.call),
+        "redis.multidb.healthcheck": _checks("redis.multidb.healthcheck", silenced),
+        "redis.asyncio.multidb.client": _databases("redis.asyncio.multidb.client", exchange.coroutine),
+        "redis.asyncio.multidb.healthcheck": _checks("redis.asyncio.multidb.healthcheck", async_silenced),
     }
 
 
@@ -175,12 +175,12 @@ def _clients(package: str, driver: Any) -> tuple[Target, ...]:
     )
 
 
-def _databases(package: str, driver: Any, silence: Wrap) -> tuple[Target, ...]:
-    several = driver(COMMAND, routed, routed_answered, routed_failed, holds=True)
-    pipelines = driver(COMMAND, routed_pipeline, routed_answered, routed_failed, holds=True)
-    client = f"{package}.client"
+def _databases(client: str, driver: Any) -> tuple[Target, ...]:
     return (
-        Target(client, "MultiDBClient.execute_command", several),
-        Target(client, "Pipeline.execute", pipelines),
-        Target(f"{package}.healthcheck", "PingHealthCheck.check_health", silence, optional=True),
+        Target(client, "MultiDBClient.execute_command", driver(COMMAND, routed, routed_answered, routed_failed, True)),
+        Target(client, "Pipeline.execute", driver(COMMAND, routed_pipeline, routed_answered, routed_failed, True)),
     )
+
+
+def _checks(module: str, silence: Wrap) -> tuple[Target, ...]:
+    return (Target(module, "PingHealthCheck.check_health", silence),)

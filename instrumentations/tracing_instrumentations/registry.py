@@ -34,7 +34,14 @@ LIBRARIES = (
     Library(
         "redis",
         "redis",
-        ("redis", "redis.asyncio", "redis.multidb.client", "redis.asyncio.multidb.client"),
+        (
+            "redis",
+            "redis.asyncio",
+            "redis.multidb.client",
+            "redis.multidb.healthcheck",
+            "redis.asyncio.multidb.client",
+            "redis.asyncio.multidb.healthcheck",
+        ),
         ((4, 1), (9,)),
     ),
     Library("kafka", "kafka-python", ("kafka",), ((2, 0), (4,))),
