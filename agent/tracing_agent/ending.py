@@ -7,6 +7,7 @@ nothing else.
 from __future__ import annotations
 
 import atexit
+import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,3 +34,10 @@ def call(function: Callable[[], None]) -> None:
 def _run() -> None:
     while _calls:
         _calls.pop()()
+    if getattr(sys, "last_type", None) is KeyboardInterrupt and not hasattr(sys, "ps1"):  # not at a prompt
+        # An interrupted program ends by SIGINT, unless Python compiled text since (an import of ours may): the
+        # interpreter remembers the interrupt of the text that it ran last.
+        try:
+            exec("raise KeyboardInterrupt")
+        except KeyboardInterrupt:
+            pass
