@@ -52,15 +52,18 @@ def said(span: Any, given: Any, args: Sequence[Any]) -> Any:
     if word in _SPECIAL:
         if word in _PROCEDURES:
             if len(args) > 1:
-                procedure = args[1]
-                values["db.stored_procedure.name"] = procedure.decode() if type(procedure) is bytes else str(procedure)
+                values["db.stored_procedure.name"] = _text(args[1])
         elif span.up is None and (word != "XREAD" or _blocks(args)):
             return Perhaps(given)
     return given
 
 
 def _blocks(args: Sequence[Any]) -> bool:
-    return any(arg in (b"BLOCK", "BLOCK", b"block", "block") for arg in args[1:5] if type(arg) in (bytes, str))
+    return any(_text(arg).upper() == "BLOCK" for arg in args[1:5])
+
+
+def _text(arg: Any) -> str:
+    return arg[:256].decode("utf-8", "replace") if type(arg) is bytes else arg[:256] if type(arg) is str else ""
 
 
 def sent(span: Any, queue: Queue, given: Any) -> Any:

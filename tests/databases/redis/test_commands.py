@@ -87,7 +87,7 @@ async def test_refused_command(store: Store, recorder: Recorder) -> None:
         with pytest.raises(redis.ResponseError, match="unknown command"):
             await done(client.execute_command("NOSUCH", "key", "secret"))
         with pytest.raises(redis.exceptions.NoScriptError):
-            await done(client.evalsha("0" * 40, 1, "key", "secret"))
+            await done(client.evalsha(b"0" * 40, 1, "key", "secret"))
         with pytest.raises(redis.ResponseError):
             await done(client.execute_command("EXEC"))
     refused = roots(recorder)
