@@ -65,6 +65,8 @@ def send(
     """A message is given to a producer."""
     client_of(producer).stamp(span)
     messaging.sending(span, topic, partition, key, value)
+    if producer.config.get("acks") == 0:
+        messaging.unacknowledged(span)
 
 
 def carry(
@@ -95,7 +97,7 @@ def carry(
 
 
 def acknowledged(span: Span, metadata: Any) -> None:
-    """The broker has the message."""
+    """The broker has the message, or was sent it without being asked."""
     messaging.acknowledged(span, metadata.partition, metadata.offset)
 
 

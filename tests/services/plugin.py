@@ -17,13 +17,18 @@ from services.service import Missing, Service
 
 ServiceType = TypeVar("ServiceType", bound=Service)
 MARK = "not run: "
-# When it is imported, kafka-python 3 reads its schemas in a way that Python 3.11 and 3.12 deprecate.
-TOLERATED = "ignore:(read|open)_text is deprecated:DeprecationWarning"
+TOLERATED = (
+    # When it is imported, kafka-python 3 reads its schemas in a way that Python 3.11 and 3.12 deprecate.
+    "ignore:(read|open)_text is deprecated:DeprecationWarning",
+    # kafka-python 2.0.2 leaves an importer behind whose way Python 3.10 and 3.11 deprecate.
+    "ignore:_SixMetaPathImporter:ImportWarning",
+)
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Let the service's client libraries be imported where warnings are errors."""
-    config.addinivalue_line("filterwarnings", TOLERATED)
+    for line in TOLERATED:
+        config.addinivalue_line("filterwarnings", line)
 
 
 @pytest.fixture(scope="session")

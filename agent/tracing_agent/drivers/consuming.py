@@ -45,15 +45,15 @@ class Consumption:
         self.asking = False
         self._cursors: dict[int, Cursor] = {}
 
-    def cursor(self, thread: int) -> Cursor:
-        """A new place for messages to be handed out."""
-        return Cursor(self.processing, self.client, self.limit, thread)
+    def loop(self) -> Cursor:
+        """The place where a new loop of this thread asks."""
+        return Cursor(self.processing, self.client, self.limit, get_ident(), True)
 
     def of_thread(self, thread: int) -> Cursor:
         """The place where ``thread`` asks without a loop."""
         cursor = self._cursors.get(thread)
         if cursor is None:
-            cursor = self._cursors[thread] = self.cursor(thread)
+            cursor = self._cursors[thread] = Cursor(self.processing, self.client, self.limit, thread, False)
         return cursor
 
     def end(self) -> None:
@@ -177,7 +177,7 @@ class Messages:
         self._consumer = consumer
         self._next = consumer.__next__
         self._state = state
-        self._cursor = state.cursor(get_ident())
+        self._cursor = state.loop()
 
     def __iter__(self) -> Messages:
         return self

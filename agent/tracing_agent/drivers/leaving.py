@@ -3,8 +3,9 @@
 ``break``, ``return`` and an exception drop a loop's iterator alike, and nothing hands its finaliser the exception: that
 is on its way to a handler, where `sys.exc_info` does not see it yet. But its traceback is an object made a moment ago,
 so that it is among the collector's youngest; from Python 3.12 on the exception itself is, too, with that traceback.
-Before 3.12 an exception has its traceback only when a handler has it: then a trace function waits for that, for the
-next few events of this thread. Nothing of this runs where a loop ends in any other way.
+Before 3.12 an exception has its traceback only when a handler has it. Then, and where the exception is older, a trace
+function waits for the handler, for the next few events of this thread. Nothing of this runs where a loop ends in any
+other way.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ _PEACEFUL = frozenset(
     for name in ("POP_TOP", "POP_ITER", "RETURN_VALUE", "RETURN_CONST", "STORE_FAST", "STORE_NAME", "DELETE_FAST")
     if name in opmap
 )
+# Instructions that do nothing but raise; the traceback may be from where the exception was raised first.
+_RAISES = frozenset(opmap[name] for name in ("RAISE_VARARGS", "RERAISE") if name in opmap)
 _YIELDS = frozenset(opmap[name] for name in ("YIELD_VALUE", "RESUME") if name in opmap)
 # Young objects looked through at most: a program that has switched collection off has any number of them.
 _MOST_YOUNG = 20_000
@@ -40,7 +43,7 @@ def in_flight(frame: FrameType | None) -> TracebackType | None:
         if frame is None or frame.f_lasti < 0:
             return None
         instruction = frame.f_code.co_code[frame.f_lasti]
-        found = None if instruction in _PEACEFUL else _traceback_at(frame, frame.f_lasti)
+        found = None if instruction in _PEACEFUL else _traceback_of(frame, instruction in _RAISES)
         # A generator that is closed is left by GeneratorExit: what counts is why it is closed.
         if found is None or instruction not in _YIELDS:
             return found
@@ -51,12 +54,15 @@ def in_flight(frame: FrameType | None) -> TracebackType | None:
 # No generator goes through the young objects: it would be one of them, in a cycle with the list that holds it.
 
 
-def _traceback_at(frame: FrameType, instruction: int) -> TracebackType | None:
+def _traceback_of(frame: FrameType, raises: bool) -> TracebackType | None:
+    found = None
     for generation in _young():
         for item in gc.get_objects(generation):
-            if type(item) is TracebackType and item.tb_frame is frame and item.tb_lasti == instruction:
-                return item
-    return None
+            if type(item) is TracebackType and item.tb_frame is frame:
+                if item.tb_lasti == frame.f_lasti:
+                    return item
+                found = item
+    return found if raises else None
 
 
 def _parts(traceback: TracebackType | None) -> set[int]:
@@ -90,7 +96,7 @@ def report(traceback: TracebackType, frame: FrameType, to: Report) -> None:
     ``frame`` is where the finaliser was called from.
     """
     error = _raised(_parts(traceback))
-    if error is not None or sys.version_info >= (3, 12):
+    if error is not None:
         to(error)
         return
     tracer = sys.gettrace()
@@ -123,11 +129,15 @@ class _Watch:
     def _event(self, frame: FrameType, event: str, argument: Any) -> Any:
         self._left -= 1
         parts = _parts(self.waiting[0][0])
-        error = None
-        if event != "exception":
+        if event == "exception":
+            error, traceback = argument[1:]
+        else:
+            error = sys.exc_info()[1]
+            traceback = None if error is None else error.__traceback__
+        if parts.isdisjoint(_parts(traceback)):
             error = _raised(parts)
-        elif not parts.isdisjoint(_parts(argument[2])):
-            error = argument[1]
+        elif error.__traceback__ is None:
+            error.__traceback__ = traceback
         if error is None and self._left > 0:
             if event == "line":
                 # An exception is handled from the middle of a line on.

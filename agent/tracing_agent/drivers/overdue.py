@@ -44,7 +44,10 @@ class Overdue:
                 ending.call(self.end)
             self._pid = os.getpid()
             self._wake = SimpleQueue()
-            spawn(self._run)
+            try:
+                spawn(self._run)
+            except RuntimeError:
+                pass  # no thread can be had: what is open ends with the process, or by the program
         if cursor.limit < self._shortest:
             self._shortest = cursor.limit
             self._wake.put(None)

@@ -7,6 +7,7 @@ Of each at most one message is in process.
 from __future__ import annotations
 
 import sys
+from _thread import get_ident
 from typing import TYPE_CHECKING, Any
 
 from tracing_agent.drivers.leaving import in_flight, report
@@ -24,14 +25,39 @@ if TYPE_CHECKING:
     from tracing_agent.operation import Operation
     from tracing_agent.semconv.messaging import Client
     from tracing_agent.trace.engine import Engine
-    from tracing_agent.trace.span import Dropped, Span
+    from tracing_agent.trace.span import Span
 
-    #: (span, its context, the context around it, id of the exception that was being handled then)
-    Open = tuple[Span | Dropped, Context, Context, int]
+
+class Place:
+    """Where messages are handed out, as their contexts know it; ``loop`` says whether they are a loop's."""
+
+    __slots__ = ("loop",)
+
+    def __init__(self, loop: bool) -> None:
+        self.loop = loop
+
+
+class Handed(Context):
+    """The context in which one message is processed.
+
+    ``around`` is the context around it; ``place`` is that of the cursor, which it must not hold: that ends with its
+    loop. ``handled`` is the id of the exception that was being handled when the message was handed out.
+    """
+
+    __slots__ = ("around", "ended", "handled", "place", "span")
+
+    def __init__(self, around: Context, span: Any, place: Place) -> None:
+        super().__init__(around)
+        dict.__setitem__(self, SPAN_KEY, span)
+        self.around = around
+        self.span = span
+        self.place = place
+        self.handled = id(sys.exc_info()[1])
+        self.ended = False
 
 
 class Processing:
-    """Begins and ends the spans of processed messages under one engine.
+    """Begins the spans of processed messages under one engine.
 
     ``describe(span, message)`` records a message, ``headers(message)`` gives what came with it. The parent is the
     producer's context where no span is current and the settings allow it; a link to it otherwise.
@@ -55,11 +81,16 @@ class Processing:
         self._linked = settings_of(engine).linked
         self.fault = operation.breaker.fault
 
-    def open(self, message: Any, client: Client) -> Open | None:
+    def open(self, message: Any, cursor: Cursor) -> Handed | None:
         """Begin the span of ``message``; the caller makes its context the current one. None where nothing is to be."""
         around = current()
-        if around and around.get(SUPPRESS_KEY):
-            return None
+        if around:
+            if type(around) is Handed:
+                # A message of another cursor is around this one only if it was when this cursor came to be.
+                around = cursor.outside(around)
+                attach(around)
+            if around.get(SUPPRESS_KEY):
+                return None
         remote = baggage = None
         given = self._headers(message)
         if given:
@@ -67,86 +98,102 @@ class Processing:
             remote = headers.remote(self._carrier)
             baggage = headers.baggage(self._carrier)
         parented = remote is not None and not self._linked and (not around or self._engine.parent(around) is None)
-        span = self._receive(remote) if parented else self._begin()
+        span: Any = self._receive(remote) if parented else self._begin()
         if span is None:
             return None
         if span.recording:
-            client.stamp(span)  # type: ignore[arg-type]
-            self._describe(span, message)  # type: ignore[arg-type]
+            cursor.client.stamp(span)
+            self._describe(span, message)
             if not parented:
-                linked(span, remote)  # type: ignore[arg-type]
+                linked(span, remote)
             if self._engine.deferred:
-                span = admit(self._engine, span)  # type: ignore[arg-type]
-        context = Context(around)
-        dict.__setitem__(context, SPAN_KEY, span)
+                span = admit(self._engine, span)
+        handed = Handed(around, span, cursor.place)
         if baggage is not None:
-            dict.__setitem__(context, BAGGAGE_KEY, baggage)
-        return span, context, around, id(sys.exc_info()[1])
+            dict.__setitem__(handed, BAGGAGE_KEY, baggage)
+        return handed
 
 
 class Cursor:
     """A place where messages are handed out; ``client`` is the consumer that they come from.
 
     ``limit`` is the longest time, in seconds, that a message may be in process; ``thread`` identifies the thread that
-    asks here.
+    asks here, 0 for any; ``loop`` says whether a loop does.
     """
 
-    __slots__ = ("__weakref__", "_open", "_processing", "client", "fault", "limit", "thread")
+    __slots__ = ("__weakref__", "_around", "_open", "_processing", "client", "fault", "limit", "place", "thread")
 
-    def __init__(self, processing: Processing, client: Client, limit: float, thread: int) -> None:
+    def __init__(self, processing: Processing, client: Client, limit: float, thread: int, loop: bool) -> None:
         self._processing = processing
         self.fault = processing.fault
         self.client = client
         self.limit = limit
         self.thread = thread
+        self.place = Place(loop)
         # At most one; popped by whoever ends it, as that may be another thread.
-        self._open: list[Open] = []
+        self._open: list[Handed] = []
+        # What is asked for in turn, without loops, is not inside of each other.
+        self._around: list[Place] = []
+        around = current()
+        while type(around) is Handed:
+            if loop or around.place.loop:
+                self._around.append(around.place)
+            around = around.around
         OVERDUE.watch(self)
 
     def begin(self, message: Any, aside: bool = False) -> None:
         """``message`` is handed out: its span is current from now on, unless it is processed ``aside``, elsewhere."""
-        opened = self._processing.open(message, self.client)
-        if opened is not None:
-            self._open.append(opened)
+        handed = self._processing.open(message, self)
+        if handed is not None:
+            self._open.append(handed)
             if not aside:
-                attach(opened[1])
+                attach(handed)
+
+    def outside(self, context: Context) -> Context:
+        """``context`` without the messages that are done with, and those of cursors that this one is not inside of."""
+        while type(context) is Handed and (context.ended or context.place not in self._around):
+            context = context.around
+        return context
 
     def end(self) -> None:
         """The program is done with the message: it asks for the next one, or closes the consumer."""
-        opened = self._taken()
-        if opened is not None:
-            _restore(opened)
+        handed = self._taken()
+        if handed is not None:
+            _restore(handed)
+            error = sys.exc_info()[1] if self.thread == get_ident() else None
             # What is handled now, and was not when the message was handed out, came up in between.
-            error = sys.exc_info()[1]
-            _finish(opened[0], None if id(error) == opened[3] else error)
+            _finish(handed.span, None if id(error) == handed.handled else error)
 
     def opened(self) -> int:
         """The span id of what is in process; 0 for nothing."""
-        for span, *_ in self._open:
-            return span.span_id
+        for handed in self._open:
+            span_id: int = handed.span.span_id
+            return span_id
         return 0
 
     def expire(self, event: str) -> None:
         """End the message from another thread, for the reason that is ``event``; it is current nowhere any longer."""
-        opened = self._taken()
-        if opened is not None:
-            span, context, around, _ = opened
-            _replace(context, around, context)
-            span.add_event(event, {"messaging.process.limit": self.limit})
-            _finish(span, None)
+        handed = self._taken()
+        if handed is not None:
+            _replace(handed, handed)
+            handed.span.add_event(event, {"messaging.process.limit": self.limit})
+            _finish(handed.span, None)
 
-    def _taken(self) -> Open | None:
+    def _taken(self) -> Handed | None:
         try:
-            return self._open.pop() if self._open else None
+            handed = self._open.pop() if self._open else None
         except IndexError:
             return None
+        if handed is not None:
+            handed.ended = True
+        return handed
 
     def __del__(self) -> None:
-        opened = self._taken()
-        if opened is not None:
+        handed = self._taken()
+        if handed is not None:
             try:
-                _restore(opened)
-                _leave(opened[0])
+                _restore(handed)
+                _leave(handed.span)
             except Exception as error:
                 self.fault(error)
 
@@ -170,23 +217,26 @@ def _leave(span: Any) -> None:
     report(traceback, frame, told)
 
 
-def _restore(opened: Open) -> None:
+def _restore(handed: Handed) -> None:
     """Make the context that was around the message the current one again, where the message's still is."""
-    span, context, around, _ = opened
     now = current()
-    if now is context:
+    if now is handed:
+        around = handed.around
+        while type(around) is Handed and around.ended:
+            around = around.around
         attach(around)
-    elif now.get(SPAN_KEY) is span:
+    elif now.get(SPAN_KEY) is handed.span:
         # The program put something of its own on top of it, which stays.
         kept = Context(now)
-        _replace(kept, around, context)
+        _replace(kept, handed)
         attach(kept)
 
 
-def _replace(context: Context, around: Context, entered: Context) -> None:
-    """Let ``context`` have span and baggage of ``around`` instead of those of ``entered``."""
+def _replace(context: Context, handed: Handed) -> None:
+    """Let ``context`` have span and baggage of what is around a message instead of the message's."""
+    around = handed.around
     for key in (SPAN_KEY, BAGGAGE_KEY):
-        if context.get(key) is entered.get(key):
+        if context.get(key) is handed.get(key):
             if key in around:
                 dict.__setitem__(context, key, around[key])
             else:

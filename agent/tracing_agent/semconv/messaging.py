@@ -101,11 +101,16 @@ def sending(span: Span, topic: Any, partition: Any, key: Any, value: Any) -> Non
     _content(values, key, value)
 
 
+def unacknowledged(span: Span) -> None:
+    """The producer does not wait for the broker: where the message was stored, nobody will know."""
+    span.__dict__["unacknowledged"] = True
+
+
 def acknowledged(span: Span, partition: int, offset: int | None) -> None:
-    """The broker has the message; the offset is None or negative where the producer asked for no acknowledgement."""
+    """The message is sent, and as a rule stored at an offset; that is None or negative where it is not known."""
     values = span.values
     values["messaging.destination.partition.id"] = str(partition)
-    if offset is not None and offset >= 0:
+    if offset is not None and offset >= 0 and not getattr(span, "unacknowledged", False):
         values["messaging.kafka.offset"] = offset
 
 
@@ -176,5 +181,6 @@ __all__ = [
     "processing",
     "sending",
     "several",
+    "unacknowledged",
     "unsettled",
 ]
