@@ -214,7 +214,7 @@ class Settings:
                 read.reject("OTEL_TRACES_EXPORTER", name, "one of " + ", ".join(EXPORTERS), ",".join(known) or "otlp")
         self.exporters = tuple(name for name in known if name != "none") if known else ("otlp",)
         self.semconv_opted = read.names(
-            "OTEL_SEMCONV_STABILITY_OPT_IN", "", "groups of old attribute names to send as well: database/dup"
+            "OTEL_SEMCONV_STABILITY_OPT_IN", "", "groups of old attribute names to send as well: http/dup, database/dup"
         )
         self.queue_size = read.integer("OTEL_BSP_MAX_QUEUE_SIZE", 2048, "spans waiting for export", minimum=1)
         batch = read.integer("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", 512, "spans in one export request", minimum=1)

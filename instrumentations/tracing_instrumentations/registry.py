@@ -28,6 +28,8 @@ class Library:
 
 LIBRARIES = (
     Library("flask", "Flask", ("flask",), ((2, 2), (4,))),
+    Library("starlette", "starlette", ("starlette.applications",), ((0, 26), (2,))),
+    Library("fastapi", "fastapi", ("fastapi",), ((0, 95), (1,))),
     Library("requests", "requests", ("requests",), ((2, 25), (3,))),
     Library("psycopg", "psycopg", ("psycopg",), ((3, 1), (4,))),
     Library("psycopg_pool", "psycopg-pool", ("psycopg_pool",), ((3, 1), (4,))),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import logging
 import sys
 import tracemalloc
@@ -85,10 +86,11 @@ def test_nothing_is_kept(site: Recorded, path: str, headers: Any) -> None:
     site.site.measured(Ask(path, headers=headers), (20,), memory)
     tracemalloc.start()
     try:
-        before, after = site.site.measured(Ask(path, headers=headers), (150, 150), memory)
+        found = site.site.measured(Ask(path, headers=headers), (150,) * 5, memory)
     finally:
         tracemalloc.stop()
-    assert after - before < 3000
+    # A round may see the beginning of a thread; what is kept is kept in all.
+    assert min(after - before for before, after in itertools.pairwise(found)) < 3000
 
 
 def test_steps_of_a_request(site: Recorded) -> None:

@@ -15,7 +15,7 @@ from fastapi.routing import APIRoute
 from opentelemetry import trace
 
 from servers.asking import Answer, Ask, ask_asgi, scope_of
-from servers.test_starlette import connect
+from servers.test_starlette import connect, under_root
 from support.recorder import Recorder
 
 NATIVE = tuple(int(part) for part in fastapi.__version__.split(".")[:2]) >= (0, 142)
@@ -112,7 +112,7 @@ def test_the_root_path(recorder: Recorder) -> None:
         warnings.simplefilter("ignore")  # newer versions would rather have the server know it
         app = FastAPI(root_path="/shop")
     app.add_api_route("/items/{item}", lambda item: item)
-    assert ask(app, "/shop/items/3").status == 200
+    assert ask(app, under_root("/shop", "/items/3")).status == 200
     assert routes(recorder) == ["/shop/items/{item}"]
 
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace.id_generator import IdGenerator
     from opentelemetry.trace import Link, SpanKind
 
-_LOW = (1 << 64) - 1
+LOW = (1 << 64) - 1
 DROP, SAMPLE = sdk.sampling.Decision.DROP, sdk.sampling.Decision.RECORD_AND_SAMPLE
 ONLY = sdk.sampling.Decision.RECORD_ONLY
 new: Callable[[type[Span]], Span] = object.__new__
@@ -245,7 +245,7 @@ class Engine:
 
     def _ruled(self, id: int, random: int, state: str) -> Trace:
         assert self.rule is not None
-        if id & _LOW < self.rule[0]:
+        if id & LOW < self.rule[0]:
             return Trace(id, random | SAMPLED, state, True)
         return Trace(id, random, state, False)
 
