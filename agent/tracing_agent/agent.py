@@ -22,7 +22,7 @@ from tracing_agent.semconv.db_settings import DatabaseSettings
 from tracing_agent.semconv.http.settings import HttpSettings
 from tracing_agent.semconv.messaging_settings import MessagingSettings
 from tracing_agent.trace import sdk
-from tracing_agent.trace.carrier import Carrier
+from tracing_agent.trace.carrier import carrier_of
 from tracing_agent.trace.limits import limits_of
 from tracing_agent.trace.provider import EXIT_TIMEOUT, TracerProvider
 
@@ -61,7 +61,7 @@ class Agent:
             resource=self._resource,
             shutdown_on_exit=False,
             span_limits=limits_of(settings),
-            carrier=Carrier(_propagators(settings)),
+            carrier=carrier_of(settings.propagation, lambda message: say(WARN, message)),
         )
         self.provider.own_resource = True
         self.pipeline.old_names = _old_names(settings)
@@ -277,12 +277,6 @@ def _old_names(settings: Settings) -> OldNames | None:
     from tracing_agent.export.old_names import OldNames
 
     return OldNames(settings.semconv_opted) or None
-
-
-def _propagators(settings: Settings) -> tuple[str, ...]:
-    from tracing_agent.propagation.names import chosen
-
-    return chosen(settings.propagators, lambda message: say(WARN, message))
 
 
 __all__ = ["BREAKERS", "ERROR", "Agent", "library_imported", "running", "start"]

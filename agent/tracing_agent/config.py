@@ -7,6 +7,7 @@ case-insensitive; a value that cannot be used is reported by name and value, and
 from __future__ import annotations
 
 from tracing_agent.config_http import Http
+from tracing_agent.config_propagation import Propagation
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -175,10 +176,10 @@ class Settings:
         self._sampling(read)
         self._limits(read)
         self._export(read)
-        self._propagation(read)
         self._database(read)
         self._messaging(read)
         self.http = Http(read)
+        self.propagation = Propagation(read)
 
     def _service(self, read: Reader) -> None:
         self.service_name = read.text(
@@ -265,11 +266,6 @@ class Settings:
         self.client_certificate = files["CLIENT_CERTIFICATE"]
         insecure = read.boolean(prefix + "INSECURE", False, "gRPC without TLS where the endpoint has no scheme")
         self.insecure = read.boolean(traces + "INSECURE", insecure, "the same, for traces")
-
-    def _propagation(self, read: Reader) -> None:
-        self.propagators = read.names(
-            "OTEL_PROPAGATORS", "tracecontext,baggage", "formats of context between processes"
-        )
 
     def _database(self, read: Reader) -> None:
         self.sanitise_sql = read.boolean(

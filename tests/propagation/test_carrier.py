@@ -11,6 +11,7 @@ from opentelemetry.context.context import Context
 from opentelemetry.propagators.textmap import Getter, Setter, TextMapPropagator
 
 from propagation.headers import PARENT, SPAN, TRACE, joined, received
+from tracing_agent.config import Settings
 from tracing_agent.faults import LINES
 from tracing_agent.propagation import configured, otel
 from tracing_agent.propagation.names import FORMATS
@@ -133,7 +134,8 @@ def test_registered_propagator(monkeypatch: pytest.MonkeyPatch) -> None:
     """A propagator of another distribution is read from and written to beside ours, its baggage included."""
     monkeypatch.setattr(configured, "registered", lambda name, report: Theirs() if name == "theirs" else None)
     reported: list[str] = []
-    carrier = carrier_of(["theirs", "tracecontext", "nobody"], reported.append)
+    settings = Settings({"OTEL_PROPAGATORS": "theirs, tracecontext, nobody"})
+    carrier = carrier_of(settings.propagation, reported.append)
     assert len(reported) == 1
     assert "'nobody'" in reported[0]
     assert carrier.fields == ("x-theirs", "traceparent", "tracestate")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tracing_agent.drivers.answering import answering_asgi
 from tracing_agent.drivers.asgi_request import protocol, wanted_headers
 from tracing_agent.drivers.serving import MARK, Exchange, opener, settings_of
 from tracing_agent.semconv.http import websocket_closed
@@ -45,6 +46,7 @@ def server(operation: Operation, aside: Callable[[Any], Any], quiet: Quiet = ())
         http = settings_of(engine)
         wanted = wanted_headers(engine.carrier, http)
         open, fault = opener(engine, operation, protocol(engine, http)), operation.breaker.fault
+        original = answering_asgi(original, engine, fault)
         watched = http.server_response is not None or http.body_sizes
         begun: type[Response] = Measured.of(http) if watched else Response
 

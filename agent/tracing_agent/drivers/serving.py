@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry.trace import SpanKind
 
+from tracing_agent.drivers.edge import believed, nothing
 from tracing_agent.semconv.errors import interrupted, recorded
 from tracing_agent.semconv.http import HttpSettings, server_response
 from tracing_agent.trace.begin import admit, receiver, silencer
@@ -63,8 +64,8 @@ def opener(engine: Engine, operation: Operation, protocol: Request) -> Open:
 
     It gives None where the request is not ours to trace.
     """
-    begin, remote, baggage, describe = receiver(engine, operation), protocol.remote, protocol.baggage, protocol.describe
-    put = dict.__setitem__
+    begin, baggage, describe = believed(engine, receiver(engine, operation), protocol.baggage, protocol.describe)
+    remote, put = protocol.remote, dict.__setitem__
 
     def open(request: dict[str, Any], headers: Any) -> Context | None:
         around = current()
@@ -89,12 +90,13 @@ def opener(engine: Engine, operation: Operation, protocol: Request) -> Open:
     if search is None:
         return open
     silent, url = silencer(engine), protocol.url
+    continued = remote if engine.carrier.trusts else nothing
 
     def unless_excluded(request: dict[str, Any], headers: Any) -> Context | None:
         address, whole = url(request, headers)
         if not (search(address) or search(whole)):
             return open(request, headers)
-        span = request[MARK] = silent(remote(headers))
+        span = request[MARK] = silent(continued(headers))
         context = Context(current())
         put(context, SPAN_KEY, span)
         return context

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tracing_agent.drivers.answering import answering_wsgi
 from tracing_agent.drivers.serving import MARK, Exchange, Request, opener, settings_of
 from tracing_agent.semconv.http import forwarded, server_request
 from tracing_agent.trace.begin import leave
@@ -39,6 +40,7 @@ def server(
     def wrap(original: Any, engine: Engine) -> Any:
         http = settings_of(engine)
         open, fault = opener(engine, operation, protocol(engine, http)), operation.breaker.fault
+        original = answering_wsgi(original, engine, fault)
         watched = http.server_response is not None or http.body_sizes
         begun: type[Response] = Measured.of(http) if watched else Response
 

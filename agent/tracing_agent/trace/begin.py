@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tracing_agent.operation import Operation
+    from tracing_agent.propagation.selected import Selected
     from tracing_agent.trace.engine import Engine
 
     Begin = Callable[[], "Span | Dropped | None"]
@@ -64,7 +65,22 @@ def beginner(engine: Engine, operation: Operation) -> Begin:
         span._start_time = clock()
         return span
 
-    return begin
+    copied = engine.carrier.copied
+    return begin if copied is None else _with_baggage(begin, copied)
+
+
+def _with_baggage(begin: Begin, copied: Selected) -> Begin:
+    """Begin spans with the selected entries of the current baggage."""
+
+    def begun() -> Span | Dropped | None:
+        span = begin()
+        if type(span) is Span:
+            entries: Any = current().get(BAGGAGE_KEY)
+            if entries:
+                copied.onto(span.set_attribute, entries)
+        return span
+
+    return begun
 
 
 def receiver(engine: Engine, operation: Operation) -> Callable[[Any], Span | Dropped | None]:

@@ -6,14 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 from tracing_agent.propagation import jaeger, ottrace
 from tracing_agent.propagation.baggage import format_baggage, parse_baggage
+from tracing_agent.propagation.hosts import Hosts
 from tracing_agent.propagation.names import BAGGAGE, DEFAULT, chosen, composite
 from tracing_agent.propagation.remote import Remote
+from tracing_agent.propagation.response import NAMES, ResponseHeader
+from tracing_agent.propagation.selected import Selected
 from tracing_agent.propagation.w3c import TraceContext, parse_traceparent, parse_tracestate
 from tracing_agent.trace.sdk import BAGGAGE_KEY, current
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from tracing_agent.config_propagation import Propagation
     from tracing_agent.propagation.registered import Registered
     from tracing_agent.trace.span import Dropped, Span
 
@@ -41,12 +45,21 @@ _SOURCES: dict[str, Any] = {BAGGAGE: _W3C, "jaeger": jaeger.BAGGAGE, "ottrace": 
 
 
 class Carrier:
-    """The chosen formats, and where they may go. ``allows`` says of a host whether it may be sent any (None: all may).
+    """The chosen formats, and what the program's owner decided about them.
 
     ``names`` are lower-case names of `propagation.names`, or keys of ``registered`` (propagators of other
     distributions), in order of preference. ``fields`` are the lower-case names of the headers that `inject` may write,
     those of single baggage entries aside.
+
+    ``allows`` says of a host whether it may be sent context (None: all may); ``trusts`` is whether servers continue
+    their callers' traces; ``copied`` are baggage entries that spans get as attributes, ``answer`` is the header that
+    tells a server's caller the trace id (None: neither).
     """
+
+    allows: Callable[[str], bool] | None = None
+    trusts = True
+    copied: Selected | None = None
+    answer: ResponseHeader | None = None
 
     def __init__(self, names: Iterable[str] = DEFAULT, registered: Mapping[str, Registered] | None = None) -> None:
         names, registered = tuple(names), registered or {}
@@ -59,7 +72,6 @@ class Carrier:
         self.plain = type(self.format) is TraceContext
         self._w3c = self.baggage == (_W3C,)
         self.fields = (*(self.format.fields if self.format else ()), *((BAGGAGE,) if _W3C in self.baggage else ()))
-        self.allows: Callable[[str], bool] | None = None
         self.inject: Callable[[Span | Dropped, Set], None] = self._inject_plain if self.plain else self._inject
 
     # -- in ---------------------------------------------------------------------------------------------------------
@@ -125,8 +137,8 @@ class Carrier:
             source.format(entries, set)
 
 
-def carrier_of(names: Iterable[str], report: Callable[[str], None]) -> Carrier:
-    """The carrier for the names in ``OTEL_PROPAGATORS``; see `names.chosen` for the rules."""
+def carrier_of(settings: Propagation, report: Callable[[str], None]) -> Carrier:
+    """The carrier that the settings ask for; see `names.chosen` for the rules of ``OTEL_PROPAGATORS``."""
     found: dict[str, Registered] = {}
 
     def installed(name: str) -> bool:
@@ -139,7 +151,15 @@ def carrier_of(names: Iterable[str], report: Callable[[str], None]) -> Carrier:
             found[name] = Registered(name, propagator)
         return propagator is not None
 
-    return Carrier(chosen(names, report, installed), found)
+    carrier = Carrier(chosen(settings.names, report, installed), found)
+    carrier.trusts = settings.trusted
+    if settings.hosts:
+        carrier.allows = Hosts(settings.hosts).allows
+    if settings.baggage_attributes:
+        carrier.copied = Selected(settings.baggage_attributes)
+    if settings.response_header != "none":
+        carrier.answer = ResponseHeader(NAMES[settings.response_header])
+    return carrier
 
 
 def _environ_values(environ: dict[str, Any]) -> Values:

@@ -18,7 +18,7 @@ from opentelemetry.trace import SpanContext
 from tracing_agent.faults import fault
 from tracing_agent.trace import sdk
 from tracing_agent.trace.carrier import Carrier
-from tracing_agent.trace.sdk import SPAN_KEY, Context, current
+from tracing_agent.trace.sdk import BAGGAGE_KEY, SPAN_KEY, Context, current
 from tracing_agent.trace.span import RANDOM, SAMPLED, Dropped, Origin, Span, Trace
 
 if TYPE_CHECKING:
@@ -164,6 +164,9 @@ class Engine:
             if start_time is not None:
                 # When it really began tells a forked child whether it is its own.
                 span._start_time, span.__dict__["begun"] = start_time, now
+            if self.carrier.copied is not None:
+                entries: Any = (current() if context is None else context).get(BAGGAGE_KEY)
+                self.carrier.copied.onto(span.set_attribute, entries or {})
             if result is not None:
                 attributes = result.attributes
             if attributes:
