@@ -191,7 +191,7 @@ class Agent:
         # A handler that the program set since, and that calls the one before it: for it there was none.
         if signal.getsignal(number) != self._terminated:
             return
-        self.close()
+        ending.run()
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)
 

@@ -31,9 +31,14 @@ def call(function: Callable[[], None]) -> None:
     _calls.append(function)
 
 
-def _run() -> None:
+def run() -> None:
+    """Call what is to be called at the end, the last one first and each once: atexit does, or whoever ends first."""
     while _calls:
         _calls.pop()()
+
+
+def _run() -> None:
+    run()
     if getattr(sys, "last_type", None) is KeyboardInterrupt and not hasattr(sys, "ps1"):  # not at a prompt
         # An interrupted program ends by SIGINT, unless Python compiled text since (an import of ours may): the
         # interpreter remembers the interrupt of the text that it ran last.

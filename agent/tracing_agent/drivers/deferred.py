@@ -182,7 +182,10 @@ _ALL: WeakSet[Deferred] = WeakSet()
 
 def _exit() -> None:
     for deferred in list(_ALL):
-        deferred.give_up(EXIT)
+        try:
+            deferred.give_up(EXIT)
+        except Exception as error:
+            deferred.operation.breaker.fault(error)
 
 
 def _forked() -> None:

@@ -63,7 +63,10 @@ class Overdue:
     def end(self) -> None:
         """The process ends."""
         for cursor in self.cursors():
-            cursor.expire(EXIT)
+            try:
+                cursor.expire(EXIT)
+            except Exception as error:
+                cursor.fault(error)
 
     def look(self, now: float) -> None:
         """End what is open for longer than its limit; ``now`` in seconds of any clock."""
