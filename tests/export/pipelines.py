@@ -98,3 +98,13 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Retry at once."""
     monkeypatch.setattr("tracing_agent.export.http._FIRST_PAUSE", 0.001)
     monkeypatch.setattr("tracing_agent.export.http._SHORTEST_PAUSE", 0.001)
+
+
+def until(condition: Any, timeout: float = 10.0) -> None:
+    """Wait until a condition holds."""
+    done = threading.Event()
+    for _ in range(int(timeout / 0.005)):
+        if condition():
+            return
+        done.wait(0.005)
+    raise AssertionError("it did not come")

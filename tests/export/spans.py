@@ -13,6 +13,7 @@ from opentelemetry.sdk.trace.id_generator import IdGenerator
 from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, SpanKind, StatusCode, TraceFlags, TraceState
 from opentelemetry.trace.status import Status
 
+from contract.versions import ANY_VALUE
 from tracing_agent.operation import Operation
 from tracing_agent.propagation.remote import Remote
 from tracing_agent.trace.begin import beginner, enter, leave, receiver
@@ -60,9 +61,9 @@ scalars = st.one_of(
     ints,
     st.integers(-2, 300),
     st.floats(),
-    st.binary(max_size=20),
-    st.none(),
     st.text("x", min_size=250, max_size=300),
+    # The official encoder of older releases leaves None out, with a line of log; and bytes become None in their SDK.
+    *([st.none(), st.binary(max_size=20)] if ANY_VALUE else []),
 )
 values = st.recursive(
     scalars,

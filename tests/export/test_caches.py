@@ -22,8 +22,9 @@ def remembered(encoder: Encoder) -> int:
 
 def encode(recorder: Recorder, encoder: Encoder, count: int, make: Any) -> Iterator[int]:
     """Encode ``count`` spans, each changed by ``make(span, index)``; gives the entries held after each."""
+    tracer = recorder.tracer
     for index in range(count):
-        span = recorder.tracer.start_span("a")
+        span = tracer.start_span("a")
         make(span, index)
         span.end()
         encoder.request([span], recorder.provider.resource)

@@ -223,7 +223,7 @@ def test_counts_once(capsys: pytest.CaptureFixture[str]) -> None:
     """Beside another exporter, which counts, the console does not: no span is counted twice."""
     kept = Kept()
     with exporting(kept) as running:
-        running.pipeline.exporters = [ConsoleExporter(counts=False), kept]
+        running.pipeline.drain.exporters = [ConsoleExporter(counts=False), kept]
         running.spans("a", "b")
         running.pipeline.flush(5)
         assert (running.health["exported"], kept.names) == (2, ["a", "b"])

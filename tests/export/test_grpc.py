@@ -164,11 +164,12 @@ def test_refused(server: GrpcSink, capsys: pytest.CaptureFixture[str], caplog: p
         sent(running, "a")
         health = sent(running, "b")
         assert (health["failed"], health["down"]) == ({"permission_denied": 2}, True)
-        assert health["last_error"].endswith("PERMISSION_DENIED: not today")
+        assert "PERMISSION_DENIED" in health["last_error"]
         assert sent(running, "c")["exported"] == 1
     where = f"http://127.0.0.1:{server.port}"
-    assert capsys.readouterr().err == (
-        f"{WARNING}cannot export spans: {where}: PERMISSION_DENIED: not today; "
+    # Older versions do not tell the details.
+    assert capsys.readouterr().err.replace("DENIED: not today", "DENIED") == (
+        f"{WARNING}cannot export spans: {where}: PERMISSION_DENIED; "
         "further failures are counted, not printed\n"
         f"{WARNING}exporting spans again: {where} takes them; 2 spans lost so far (2 permission_denied)\n"
     )
@@ -282,6 +283,7 @@ def test_fork(server: GrpcSink, tmp_path: Path, flush: bool) -> None:
         program,
         OTEL_EXPORTER_OTLP_PROTOCOL="grpc",
         OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{server.port}",
+        PYTHONWARNINGS="ignore::DeprecationWarning",
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert sorted(server.names) == ["after", "child", "parent"]

@@ -19,7 +19,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 from export.pipelines import Exporting, exporting, quick, settings
 from export.servers import CLOSE, CLOSE_EARLY, JUNK, Collector, black_hole, closed_port, collector
 from tracing_agent import __version__
-from tracing_agent.export import otlp_http
+from tracing_agent.export import sender
 from tracing_agent.export.http import _seconds
 from tracing_agent.export.otlp_http import OtlpHttpExporter
 from tracing_agent.export.partial import from_json, from_protobuf
@@ -170,7 +170,7 @@ def test_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.setattr(
                 running.pipeline.pace, "pause", lambda seconds, kept=pauses: kept.append(seconds) or True
             )
-            monkeypatch.setattr(running.pipeline, "timeout", 0)
+            monkeypatch.setattr(running.pipeline.drain, "timeout", 0)
             sent(running, "a")
             runs.append(pauses)
     for pauses in runs:
@@ -315,7 +315,7 @@ def test_answers_that_say_nothing(answer: bytes) -> None:
 
 def test_split(server: Collector, monkeypatch: pytest.MonkeyPatch) -> None:
     """A batch larger than a request may be is sent in parts, in order; a span that is larger alone is dropped."""
-    monkeypatch.setattr(otlp_http, "REQUEST_MAX", 2000)
+    monkeypatch.setattr(sender, "REQUEST_MAX", 2000)
     with to(server) as running:
         for index in range(20):
             span = running.tracer.start_span(str(index))
@@ -430,7 +430,7 @@ def test_no_http_there(server: Collector) -> None:
     """A server that does not speak HTTP/1.1, as gRPC's, is named as that; the port of gRPC gets a hint."""
     server.answers = [JUNK] * 10
     with to(server) as running:
-        running.pipeline.timeout = 0.01
+        running.pipeline.drain.timeout = 0.01
         health = sent(running, "a")
         assert "does not speak HTTP/1.1" in health["last_error"]
         exporter: Any = running.exporter

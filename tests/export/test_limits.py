@@ -19,7 +19,7 @@ CONSTANT = {"db.system.name": "redis", "network.transport": "tcp"}
 VALUES: dict[str, Any] = {
     "db.query.text": "GET some-key",
     "server.port": 6379,
-    "list": ("longer than five", 7),
+    "list": ("longer than five", "b"),
     "short": "ab",
 }
 

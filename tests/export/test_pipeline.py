@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from export.pipelines import Exporting, Kept, exporting
+from export.pipelines import Exporting, Kept, exporting, until
 from support.recorder import Recorder
 from tracing_agent.export import notices
 from tracing_agent.export.pace import Pace
@@ -296,7 +296,7 @@ def test_two_exporters(recorder: Recorder) -> None:
     first, second = Kept(), Kept()
     first.export = _fails  # type: ignore[method-assign]
     with exporting(second) as running:
-        running.pipeline.exporters = [first, second]
+        running.pipeline.drain.exporters = [first, second]
         running.spans("a")
         running.pipeline.flush(5)
         assert second.names == ["a"] and running.health["failed"] == {}
@@ -319,13 +319,3 @@ def together(count: int, work: Any) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-
-
-def until(condition: Any, timeout: float = 10.0) -> None:
-    """Wait until a condition holds."""
-    done = threading.Event()
-    for _ in range(int(timeout / 0.005)):
-        if condition():
-            return
-        done.wait(0.005)
-    raise AssertionError("it did not come")

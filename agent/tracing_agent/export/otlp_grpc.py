@@ -84,11 +84,14 @@ class OtlpGrpcExporter:
         if self._reports is None:
             self._reports = Reports()
         reports, outage = self._reports, self._outage
-        reports.begin(lambda error: self._retried(error, pace))
+        reports.begin(lambda delay: self._retried(delay, pace))
         self._exporter._timeout = min(self.settings.timeout / 1000 or _UNLIMITED, max(pace.left(), 0.05))
         pace.health.requests += 1
-        result = self._exporter.export(spans)
-        if result.name == "SUCCESS":
+        try:
+            taken = self._exporter.export(spans).name == "SUCCESS"
+        except GivenUp:
+            taken = False
+        if taken:
             outage.worked(self._where)
             pace.health.succeed(len(spans))
         else:
@@ -96,10 +99,13 @@ class OtlpGrpcExporter:
             outage.failed(error, lost=True, silent=pace.hurried)
             pace.health.fail(len(spans), reports.reason, error)
 
-    def _retried(self, error: str, pace: Pace) -> None:
+    def _retried(self, delay: float, pace: Pace) -> None:
+        # Before SDK 1.34 it would try for a minute and more, whatever the time-out.
+        if pace.hurried or delay >= pace.left():
+            raise GivenUp
         pace.health.retries += 1
-        if self._outage is not None:
-            self._outage.failed(f"{self._where}: {error}", lost=False, silent=pace.hurried)
+        if self._outage is not None and self._reports is not None:
+            self._outage.failed(f"{self._where}: {self._reports.error}", lost=False)
 
     def flush(self, closing: bool) -> None:
         if closing and self._exporter is not None:
@@ -114,6 +120,10 @@ class OtlpGrpcExporter:
         self.encoder = Encoder()
 
 
+class GivenUp(Exception):
+    """Raised in the official exporter's log call, to keep it from trying again."""
+
+
 class Reports(logging.Filter):
     """Takes what the official exporter logs on the export thread: the texts of its failures."""
 
@@ -122,12 +132,12 @@ class Reports(logging.Filter):
         self.thread = get_ident()
         self.error = ""
         self.reason = ""
-        self._retried: Callable[[str], None] | None = None
+        self._retried: Callable[[float], None] | None = None
         # First, as it has a filter of its own that takes repetitions out.
         logging.getLogger(_LOGGER).filters.insert(0, self)
 
-    def begin(self, retried: Callable[[str], None]) -> None:
-        """A batch: nothing is known yet; ``retried`` is called with each failure that is not the last."""
+    def begin(self, retried: Callable[[float], None]) -> None:
+        """A batch: nothing is known yet; ``retried`` is called with the seconds to each other try."""
         self.error, self.reason, self._retried = "no reason given", "grpc", retried
 
     def end(self) -> None:
@@ -146,11 +156,11 @@ class Reports(logging.Filter):
         if record.levelno < logging.WARNING or code is None:
             return
         name = str(getattr(code, "name", code))
-        details = str(arguments[-1]).strip()
+        details = arguments[-1].strip() if isinstance(arguments[-1], str) else ""
         self.reason = "timeout" if name == "DEADLINE_EXCEEDED" else name.lower()
         self.error = f"{name}{': ' + details if details else ''}"
         if record.levelno < logging.ERROR and self._retried is not None:
-            self._retried(self.error)
+            self._retried(next((item for item in arguments if isinstance(item, (int, float))), 0.0))
 
 
 def _exporter(settings: Settings, insecure: bool, translate: Callable[[Sequence[Span]], Any]) -> Any:

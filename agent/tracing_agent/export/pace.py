@@ -14,26 +14,30 @@ _UNLIMITED = 3600.0
 
 
 class Command:
-    """Somebody's wish that everything queued be sent; ``closing`` when the process ends after it.
+    """What somebody asks of the export thread: that everything queued be sent, or that it go away for a fork.
 
+    ``closing`` when the process ends after it; ``parking`` for a fork; ``withdrawn`` once nobody waits for it any more.
     Its answer comes through a `SimpleQueue`, which unlike a lock stays what it is when gevent replaces `_thread`.
     """
 
-    __slots__ = ("_answer", "closing")
+    __slots__ = ("_answer", "closing", "parking", "withdrawn")
 
-    def __init__(self, closing: bool) -> None:
+    def __init__(self, *, closing: bool = False, parking: bool = False) -> None:
         self.closing = closing
+        self.parking = parking
+        self.withdrawn = False
         self._answer: SimpleQueue[bool] = SimpleQueue()
 
-    def done(self) -> None:
-        """Answer: it was carried out."""
-        self._answer.put(True)
+    def done(self, as_asked: bool = True) -> None:
+        """Answer."""
+        self._answer.put(as_asked)
 
     def wait(self, seconds: float) -> bool:
-        """Whether the answer came within ``seconds``."""
+        """Whether it was carried out within ``seconds``; if not, it is withdrawn."""
         try:
             return self._answer.get(True, max(0.0, seconds))
         except Empty:
+            self.withdrawn = True
             return False
 
 
@@ -71,7 +75,7 @@ class Pace:
     def pause(self, seconds: float) -> bool:
         """Wait before another try; false if there is no time for one, because the process ends or the batch's is up.
 
-        A flush that is asked for meanwhile cuts the wait short.
+        A flush that is asked for meanwhile cuts the wait short; a fork does not.
         """
         if self.hurried or seconds >= self.left():
             return False
@@ -81,7 +85,10 @@ class Pace:
                 command = self._wake.get(True, remaining)
             except Empty:
                 break
-            if command is not None:
+            if command is not None and command.parking:
+                # Nothing is in the middle of anything here; but what is to be tried again is in our hands.
+                command.done(False)
+            elif command is not None:
                 self.waiting.append(command)
                 break
         return not self.hurried

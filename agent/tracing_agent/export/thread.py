@@ -1,10 +1,11 @@
-"""The export thread: a thread of the system, in a context where nothing is traced, that no fork catches importing."""
+"""The export thread: a thread of the system, in a context where nothing is traced, and gone while the process forks."""
 
 from __future__ import annotations
 
 import _thread
+import os
 import sys
-from _queue import Empty, SimpleQueue
+from time import sleep
 from typing import TYPE_CHECKING, Any
 
 from tracing_agent.trace.sdk import SILENT_KEY, SUPPRESS_KEY, Context, attach
@@ -12,8 +13,8 @@ from tracing_agent.trace.sdk import SILENT_KEY, SUPPRESS_KEY, Context, attach
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# Seconds that a fork waits at most.
-_FORK_WAIT = 0.25
+# Python warns of forks in a process of several threads since 3.12, and counts them in this folder.
+_TASKS = "/proc/self/task" if sys.version_info >= (3, 12) and os.path.isdir("/proc/self/task") else ""
 
 
 def spawn(run: Callable[[], Any]) -> None:
@@ -32,37 +33,14 @@ def silence() -> None:
     attach(Context({SUPPRESS_KEY: True, SILENT_KEY: True}))
 
 
-class Gate:
-    """Keeps forks and the export thread's imports apart.
+def tasks() -> int:
+    """Threads that the system knows of this process; 0 where it does not matter."""
+    return len(os.listdir(_TASKS)) if _TASKS else 0
 
-    A child that is forked in the middle of an import can never import that module: its lock stays taken for ever.
-    """
 
-    def __init__(self) -> None:
-        # Holds one token: whoever has taken it may import, or fork.
-        self._token: SimpleQueue[None] = SimpleQueue()
-        self._token.put(None)
-        self._forking = False
-
-    def run(self, import_: Callable[[], Any]) -> None:
-        """Run what imports; no fork happens meanwhile, if it does not take too long."""
-        token = self._token
-        token.get()
-        try:
-            import_()
-        finally:
-            token.put(None)
-
-    def before_fork(self) -> None:
-        """Wait until nothing is being imported; not for ever, as the import may need what the forking thread holds."""
-        try:
-            self._token.get(True, _FORK_WAIT)
-            self._forking = True
-        except Empty:
-            pass
-
-    def after_fork(self) -> None:
-        """In the parent; the child has a gate of its own."""
-        if self._forking:
-            self._forking = False
-            self._token.put(None)
+def wait_until_gone(before: int) -> None:
+    """Wait a moment until the system has forgotten a thread that ended; there were ``before``."""
+    for _ in range(200):
+        if not before or tasks() < before:
+            return
+        sleep(0.0002)

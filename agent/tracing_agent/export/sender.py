@@ -1,0 +1,94 @@
+"""Encodes batches, sends them over HTTP, and counts what became of every span. Imported on the export thread only."""
+
+from __future__ import annotations
+
+from time import sleep
+from typing import TYPE_CHECKING
+
+from tracing_agent.export.http import Transport
+from tracing_agent.export.notices import Outage
+from tracing_agent.export.partial import from_json, from_protobuf
+from tracing_agent.export.refusals import Refused
+from tracing_agent.faults import WARN, say
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+
+    from tracing_agent.config import Settings
+    from tracing_agent.export.otlp import Encoder
+    from tracing_agent.export.otlp_json import JsonEncoder
+    from tracing_agent.export.pace import Pace
+    from tracing_agent.trace.span import Span
+
+    Messages = Sequence[tuple[InstrumentationScope, bytes]]
+
+#: Largest request in bytes before compression (OTLP specification, "OTLP/HTTP Request").
+REQUEST_MAX = 64 * 1024 * 1024
+# Spans encoded before the application's threads get a chance to run: encoding holds the interpreter's lock.
+_CHUNK = 64
+_TOO_LARGE = "413"
+
+
+class Sender:
+    """Encoder and transport of one process. `endpoint.Unusable` where the settings cannot work."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.encoder: Encoder | JsonEncoder
+        if settings.protocol == "http/json":
+            from tracing_agent.export.otlp_json import JsonEncoder
+
+            self.encoder, self.said, content_type = JsonEncoder(), from_json, "application/json"
+        else:
+            from tracing_agent.export.otlp import Encoder
+
+            self.encoder, self.said, content_type = Encoder(), from_protobuf, "application/x-protobuf"
+        self.transport = Transport(settings, content_type)
+        self._outage: Outage | None = None
+
+    def export(self, spans: Sequence[Span], resource: Resource, pace: Pace) -> None:
+        """Encode and send one batch."""
+        messages: list[tuple[InstrumentationScope, bytes]] = []
+        for start in range(0, len(spans), _CHUNK):
+            if start:
+                sleep(0)
+            messages += self.encoder.span_messages(spans[start : start + _CHUNK])
+        if len(messages) < len(spans):
+            pace.health.fail(len(spans) - len(messages), "not encodable", "spans that cannot be encoded")
+        if messages:
+            if self._outage is None:
+                self._outage = Outage(pace.health)
+            self._send(messages, resource, pace, self._outage)
+
+    def _send(self, messages: Messages, resource: Resource, pace: Pace, outage: Outage) -> None:
+        body = self.encoder.wrap(messages, resource)
+        try:
+            if len(body) > REQUEST_MAX:
+                raise Refused(_TOO_LARGE, f"a request must not be larger than {REQUEST_MAX} bytes")
+            answer = self.transport.send(body, pace, outage)
+        except Refused as refused:
+            if refused.reason != _TOO_LARGE:
+                pace.health.fail(len(messages), refused.reason, str(refused))
+            elif len(messages) > 1:
+                half = len(messages) // 2
+                self._send(messages[:half], resource, pace, outage)
+                self._send(messages[half:], resource, pace, outage)
+            else:
+                pace.health.fail(1, "too large", str(refused))
+                say(WARN, f"a span of {len(body)} bytes was dropped: {refused}", key="too large")
+        else:
+            self._taken(answer, len(messages), len(body), pace)
+
+    def _taken(self, answer: bytes, count: int, size: int, pace: Pace) -> None:
+        rejected, message = self.said(answer)
+        rejected = min(rejected, count)
+        where = self.transport.endpoint.shown
+        if rejected:
+            reason = message or "no reason given"
+            pace.health.fail(rejected, "rejected", f"{where} rejected spans: {reason}")
+            say(WARN, f"{where} rejected {rejected} of {count} spans: {reason}", key="rejected")
+        elif message:
+            say(WARN, f"{where} took all spans, with a warning: {message}", key="warning")
+        pace.health.succeed(count - rejected, size)
