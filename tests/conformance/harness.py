@@ -60,14 +60,17 @@ class Harness:
 
     def forward(self, headers: Sequence[Header], calls: int = 1) -> list[Forwarded]:
         """What the service forwards, ``calls`` times, when it gets a request with these headers."""
+        return [Forwarded.of(headers) for headers in self.exchange(headers, calls)[0]]
+
+    def exchange(self, headers: Sequence[Header], calls: int = 1) -> tuple[list[list[Header]], http.client.HTTPMessage]:
+        """The headers of what the service forwards, ``calls`` times, and those of its response."""
         paths = [f"/{next(self._names)}" for _ in range(calls)]
         port = self._server.server_address[1]
         body = json.dumps([{"url": f"http://127.0.0.1:{port}{path}", "arguments": []} for path in paths]).encode()
-        self.post(headers, body)
-        return [Forwarded.of(self._taken.pop(path)) for path in paths]
+        answer = self._post(headers, body)
+        return [self._taken.pop(path) for path in paths], answer
 
-    def post(self, headers: Sequence[Header], body: bytes) -> http.client.HTTPMessage:
-        """Send one request to the service, its headers as they are given; the headers of the response."""
+    def _post(self, headers: Sequence[Header], body: bytes) -> http.client.HTTPMessage:
         connection = http.client.HTTPConnection("127.0.0.1", self._service, timeout=20)
         connection.putrequest("POST", "/test", skip_accept_encoding=True)
         for name, value in (

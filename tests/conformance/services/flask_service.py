@@ -1,4 +1,9 @@
-"""POST /test with [{"url": ..., "arguments": ...}]: posts each `arguments` to its `url`, then answers. By Flask."""
+"""POST /test with [{"url": ..., "arguments": ...}]: posts each `arguments` to its `url`, then answers. By Flask.
+
+The response gets the headers that the request names in `X-Answer`, as a JSON object.
+"""
+
+import json
 
 import flask
 import requests
@@ -10,10 +15,12 @@ session.trust_env = False
 
 
 @app.post("/test")
-def test() -> object:
+def test() -> flask.Response:
     for call in flask.request.get_json():
         session.post(call["url"], json=call["arguments"], timeout=10)
-    return flask.jsonify([])
+    answer = flask.jsonify([])
+    answer.headers.update(json.loads(flask.request.headers.get("X-Answer", "{}")))
+    return answer
 
 
 if __name__ == "__main__":
