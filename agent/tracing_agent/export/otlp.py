@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
+    from tracing_agent.export.record import Event, Link
     from tracing_agent.trace.span import Span
 
     #: An encoded span: its scope, and the ``ScopeSpans.spans`` field.
@@ -85,21 +86,22 @@ class Encoder:
 
     def wrap(self, messages: Sequence[Message], resource: Resource) -> bytes:
         """The request around encoded spans."""
-        # By content: a program may make an equal scope for each span.
+        # By content, as a program may make an equal scope for each span; but look at each scope once.
         groups: dict[tuple[bytes, bytes], list[bytes]] = {}
+        found: dict[int, list[bytes]] = {}
         for scope, message in messages:
-            known = self._scopes.get(id(scope))
-            key = known[1:] if known is not None else self._scope(scope)
-            group = groups.get(key)
+            group = found.get(id(scope))
             if group is None:
-                group = groups[key] = []
+                group = found[id(scope)] = groups.setdefault(self._scope(scope), [])
             group.append(message)
+        # Put together at once: a copy of a large body costs as much as its spans.
         parts = [self._resource_field(resource)]
         for (head, tail), group in groups.items():
-            parts.append(field(b"\x12", head + b"".join(group) + tail))  # scope_spans 2
+            size = len(head) + sum(map(len, group)) + len(tail)
+            parts += [b"\x12" + varint(size) + head, *group, tail]  # scope_spans 2
         if resource.schema_url:
             parts.append(field(b"\x1a", utf8(text(resource.schema_url))))
-        return field(b"\x0a", b"".join(parts))  # resource_spans 1
+        return b"".join([b"\x0a" + varint(sum(map(len, parts))), *parts])  # resource_spans 1
 
     def _resource_field(self, resource: Resource) -> bytes:
         known, encoded = self._resource
@@ -109,6 +111,9 @@ class Encoder:
         return encoded
 
     def _scope(self, scope: InstrumentationScope) -> tuple[bytes, bytes]:
+        """What stands before and after the spans of a scope."""
+        if id(scope) in self._scopes:
+            return self._scopes[id(scope)][1:]
         body = field(b"\x0a", utf8(text(scope.name)))
         if scope.version:
             body += field(b"\x12", utf8(text(scope.version)))
@@ -227,38 +232,49 @@ def _attributes(tag: bytes, attributes: Mapping[str, Any]) -> bytes:
 
 def _constants(origin: Any) -> bytes:
     # kind 6; OTLP counts from 1, 0 is unspecified
-    encoded: bytes = b"\x30" + varint(kind(origin.kind)) + _attributes(b"\x4a", origin.attributes)
-    origin.encoded = encoded
-    return encoded
+    origin.encoded = b"\x30" + varint(kind(origin.kind)) + _attributes(b"\x4a", origin.attributes)
+    return origin.encoded  # type: ignore[no-any-return]
 
 
-def _rare(span: Any) -> bytes:
-    """What few spans have: dropped counts, events, links, status; of a `Span` or a `Record`."""
-    record = type(span) is Record
+def _rare(span: Span) -> bytes:
+    """What few spans have: dropped attributes, events, links, status."""
     parts = []
-    dropped = span.dropped if record else span._dropped
-    if dropped:
-        parts.append(b"\x50" + varint(dropped))  # dropped_attributes_count 10
-    for event in span.events if record else events(span):
-        parts.append(_event(event))
-    if span.dropped_events:
-        parts.append(b"\x60" + varint(span.dropped_events))  # 12
-    for link in span.links if record else links(span):
-        parts.append(_link(link))
-    if span.dropped_links:
-        parts.append(b"\x70" + varint(span.dropped_links))  # 14
-    code, description = (span.code, span.description) if record else status(span)
-    body = field(b"\x12", utf8(description)) if description else b""
-    parts.append(field(b"\x7a", body + (b"\x18" + varint(code) if code else b"")))  # status 15
+    found = span.__dict__
+    if "_dropped" in found:
+        parts.append(_dropped(span._dropped))
+    if "_events" in found:
+        parts.append(_events(events(span), span.dropped_events))
+    if "_links" in found:
+        parts.append(_links(links(span), span.dropped_links))
+    parts.append(_status(*status(span)) if "_status" in found else _NO_STATUS)
     return b"".join(parts)
 
 
-def _event(event: Any) -> bytes:
+def _dropped(count: int) -> bytes:
+    return b"\x50" + varint(count) if count else b""  # dropped_attributes_count 10
+
+
+def _events(found: Sequence[Event], dropped: int) -> bytes:
+    body = b"".join([_event(event) for event in found])
+    return body + b"\x60" + varint(dropped) if dropped else body  # dropped_events_count 12
+
+
+def _links(found: Sequence[Link], dropped: int) -> bytes:
+    body = b"".join([_link(link) for link in found])
+    return body + b"\x70" + varint(dropped) if dropped else body  # dropped_links_count 14
+
+
+def _status(code: int, description: str) -> bytes:
+    body = field(b"\x12", utf8(description)) if description else b""
+    return field(b"\x7a", body + (b"\x18" + varint(code) if code else b""))  # status 15
+
+
+def _event(event: Event) -> bytes:
     body = _time(0x09, event.time) + field(b"\x12", utf8(event.name)) + _attributes(b"\x1a", event.attributes)
     return field(b"\x5a", body + (b"\x20" + varint(event.dropped) if event.dropped else b""))  # events 11
 
 
-def _link(link: Any) -> bytes:
+def _link(link: Link) -> bytes:
     body = _ids(0x0A10, link.trace_id >> 64, link.trace_id & _LOW, 0x1208, link.span_id)
     if link.state:
         body += field(b"\x1a", utf8(link.state))
@@ -278,5 +294,7 @@ def _record(record: Record) -> bytes:
     parts.append(field(b"\x2a", utf8(record.name)) + b"\x30" + varint(record.kind))
     parts.append(_times(0x39, record.start, 0x41, record.end, 0x0185, record.flags))
     parts.append(_attributes(b"\x4a", record.attributes))
-    parts.append(_rare(record))
+    parts.append(_dropped(record.dropped))
+    parts.append(_events(record.events, record.dropped_events) + _links(record.links, record.dropped_links))
+    parts.append(_status(record.code, record.description))
     return b"".join(parts)
