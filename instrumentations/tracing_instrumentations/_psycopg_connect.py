@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from tracing_agent.semconv.db import Peer
     from tracing_agent.trace.engine import Engine
 
-_PEER = "_tracing_agent_peer"
+#: The attribute of a connection that holds its peer.
+PEER = "_tracing_agent_peer"
 # libpq's number of a good connection.
 _CONNECTED = 0
 
@@ -23,7 +24,7 @@ _CONNECTED = 0
 def peer_of(connection: Any) -> Peer:
     """Where a connection goes: asked once and held by it."""
     # Not by its __dict__: until Python 3.13 an object whose dictionary was asked for is slower ever after.
-    known: Peer | None = getattr(connection, _PEER, None)
+    known: Peer | None = getattr(connection, PEER, None)
     if known is not None:
         return known
     pgconn = connection.pgconn
@@ -36,7 +37,7 @@ def peer_of(connection: Any) -> Peer:
         _text(pgconn.options),
         _text(pgconn.parameter_status(b"search_path")),
     )
-    object.__setattr__(connection, _PEER, known)
+    object.__setattr__(connection, PEER, known)
     return known
 
 

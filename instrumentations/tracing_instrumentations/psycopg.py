@@ -25,7 +25,7 @@ from tracing_instrumentations import _postgresql
 from tracing_instrumentations._dbapi import Interface, execute, executemany
 from tracing_instrumentations._postgresql import failed
 from tracing_instrumentations._psycopg_comment import Commenter
-from tracing_instrumentations._psycopg_connect import connected, connecting, not_connected, peer_of, shared
+from tracing_instrumentations._psycopg_connect import PEER, connected, connecting, not_connected, peer_of, shared
 from tracing_instrumentations._psycopg_pipeline import exited, joined, processed
 from tracing_instrumentations._psycopg_text import Reader
 
@@ -47,7 +47,7 @@ def describe(span: Any, cursor: Any, text: str, sanitise: bool, size: int | None
     pipeline = connection._pipeline
     if pipeline is not None:
         return joined(span, pipeline, peer_of(connection), text, sanitise, size, size or 0)
-    db.query(span, peer_of(connection), text, sanitise)
+    db.query(span, getattr(connection, PEER, None) or peer_of(connection), text, sanitise)
     return None
 
 

@@ -54,12 +54,13 @@ class Peer:
 
         May be done again when more is known of the peer; not with one peer after another.
         """
-        base = span.origin
-        origin = self._origin
-        if origin is None or origin.engine is not base.engine:
-            attributes = {**base.attributes, **self.attributes}
-            origin = self._origin = base.engine.origin(base.scope, base.kind, attributes, base.suppresses)
-        span.origin = origin
+        base, origin = span.origin, self._origin
+        span.origin = origin if origin is not None and origin.engine is base.engine else self._joined(base)
+
+    def _joined(self, base: Origin) -> Origin:
+        attributes = {**base.attributes, **self.attributes}
+        self._origin = origin = base.engine.origin(base.scope, base.kind, attributes, base.suppresses)
+        return origin
 
 
 class Peers:
@@ -100,7 +101,9 @@ class Peers:
 
 def query(span: Span, peer: Peer, text: str, sanitise: bool) -> None:
     """SQL text goes to ``peer``: sanitised, or as given where its values travel apart from it. Names the span."""
-    peer.stamp(span)
+    # As `Peer.stamp`, which is one call more of every query.
+    base, origin = span.origin, peer._origin
+    span.origin = origin if origin is not None and origin.engine is base.engine else peer._joined(base)
     text, summary = analysed(text, sanitise)
     values = span.values
     values["db.query.text"] = text
