@@ -68,6 +68,9 @@ def _propagate(module: ModuleType, execute: Callable[[ModuleType], None]) -> Non
     # Whatever of ours fails here (two threads may each be importing what the other needs), the program gets its module.
     try:
         if _aside is None and _in_the_way() is None:
+            # First, as its import starts the agent, which may need the next module whole.
+            import opentelemetry.trace  # noqa: F401
+
             from tracing_agent.propagation.configured import execute_propagate, names_from
 
             names = names_from(os.environ)
