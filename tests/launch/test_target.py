@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -19,9 +20,23 @@ from support.sink import Sink
 
 pytestmark = pytest.mark.process
 
-#: What the agent imports in a program that uses Flask, and what Flask needs.
-NEEDED = ["opentelemetry-api", "opentelemetry-sdk", "opentelemetry-semantic-conventions", "typing-extensions"]
+#: What the agent imports in a program that uses Flask (with what that needs in turn), and what Flask needs.
+NEEDED = ["opentelemetry-api", "opentelemetry-sdk"]
 FLASK = ["flask", "werkzeug", "jinja2", "markupsafe", "click", "blinker", "itsdangerous"]
+
+
+def with_requirements(names: Iterable[str]) -> set[str]:
+    """Installed distributions and all that they require here, extras left out."""
+    found: set[str] = set()
+    left = [name.lower() for name in names]
+    while left:
+        name = left.pop()
+        if name not in found:
+            found.add(name)
+            for requirement in distribution(name).requires or ():
+                if "extra ==" not in requirement:
+                    left.append(re.split(r"[^\w.-]", requirement.lower(), maxsplit=1)[0])
+    return found
 
 
 def copy(names: Iterable[str], folder: Path) -> None:
@@ -49,7 +64,7 @@ def target(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("target") / "DIR"
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", folder, wheel]
     subprocess.run(command, check=True, capture_output=True, timeout=300)
-    copy(NEEDED, folder)
+    copy(with_requirements(NEEDED), folder)
     return folder
 
 
