@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -14,6 +13,7 @@ from importlib.metadata import distribution
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 from support.program import ROOT, run
 from support.sink import Sink
@@ -33,9 +33,9 @@ def with_requirements(names: Iterable[str]) -> set[str]:
         name = left.pop()
         if name not in found:
             found.add(name)
-            for requirement in distribution(name).requires or ():
-                if "extra ==" not in requirement:
-                    left.append(re.split(r"[^\w.-]", requirement.lower(), maxsplit=1)[0])
+            for requirement in map(Requirement, distribution(name).requires or ()):
+                if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
+                    left.append(requirement.name.lower())
     return found
 
 
