@@ -7,7 +7,7 @@ import weakref
 from typing import Any
 
 import pytest
-from kafka import KafkaConsumer  # type: ignore[import-untyped]
+from kafka import KafkaConsumer, KafkaProducer  # type: ignore[import-untyped]
 from kafka.errors import InvalidTimestampError, KafkaError  # type: ignore[import-untyped]
 from kafka.serializer import Serializer  # type: ignore[import-untyped]
 from opentelemetry import baggage, context
@@ -233,6 +233,22 @@ def test_context_never_makes_a_message_too_large(log: Log, traced: Recorder) -> 
     assert {span["status"] for span in spans} == {"UNSET"}
     carried = [message.headers() is not None for message in log.read(len(spans))]
     assert carried[0] and not carried[-1]
+
+
+def test_no_headers_where_the_client_takes_the_broker_for_old(log: Log, traced: Recorder) -> None:
+    """A program that pins a broker's version from before headers fails as untraced, and not because of ours."""
+    producer = KafkaProducer(
+        bootstrap_servers=log.bootstrap, api_version=(0, 10, 1), request_timeout_ms=2000, max_block_ms=2000, **plain()
+    )
+    try:
+        with pytest.raises(KafkaError):
+            # Today's broker does not understand it; the client refuses headers before it asks.
+            producer.send(log.topic, b"v").get(3)
+    finally:
+        try:
+            producer.close(timeout=1)
+        except KafkaError:
+            producer._sender.force_close()
 
 
 def test_what_the_broker_refuses_is_an_error_by_its_name(kafka: Kafka, traced: Recorder) -> None:

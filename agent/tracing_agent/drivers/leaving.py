@@ -31,7 +31,7 @@ _PEACEFUL = frozenset(
 _RAISES = frozenset(opmap[name] for name in ("RAISE_VARARGS", "RERAISE") if name in opmap)
 _YIELDS = frozenset(opmap[name] for name in ("YIELD_VALUE", "RESUME") if name in opmap)
 # Young objects looked through at most: a program that has switched collection off has any number of them.
-_MOST_YOUNG = 20_000
+_MOST_YOUNG = 100_000
 # Events of the thread until a handler has an exception: some are the end of frames on the way.
 _MOST_EVENTS = 12
 _FRAMES = 3
@@ -77,8 +77,9 @@ def _raised(parts: set[int]) -> BaseException | None:
     """The exception that one of these tracebacks belongs to, if an object that is young is known to be it by now."""
     for generation in _young():
         for item in gc.get_objects(generation):
-            if isinstance(item, BaseException) and not parts.isdisjoint(_parts(item.__traceback__)):
-                return item
+            # Not isinstance(), which asks the object for its class, and so runs the code of proxies.
+            if issubclass(type(item), BaseException) and not parts.isdisjoint(_parts(item.__traceback__)):
+                return item  # type: ignore[no-any-return]
     return None
 
 
@@ -93,7 +94,7 @@ def _young() -> tuple[int, ...]:
 def report(traceback: TracebackType, frame: FrameType, to: Report) -> None:
     """Call ``to`` with the exception that ``traceback`` belongs to, now or soon; with None if it cannot be had.
 
-    ``frame`` is where the finaliser was called from.
+    ``frame`` is where the finaliser was called from; ``to`` must not raise.
     """
     error = _raised(_parts(traceback))
     if error is not None:
@@ -113,11 +114,12 @@ def report(traceback: TracebackType, frame: FrameType, to: Report) -> None:
 class _Watch:
     """Waits in this thread for a handler to have the exception."""
 
-    __slots__ = ("_frames", "_left", "waiting")
+    __slots__ = ("_frames", "_left", "_outermost", "waiting")
 
     def __init__(self, traceback: TracebackType, frame: FrameType | None, to: Report) -> None:
         self.waiting = [(traceback, to)]
         self._left = _MOST_EVENTS
+        self._outermost = frame is not None and frame.f_back is None
         self._frames: list[FrameType] = []
         while frame is not None and len(self._frames) < _FRAMES:
             if frame.f_trace is None:
@@ -127,26 +129,43 @@ class _Watch:
         sys.settrace(self._event)
 
     def _event(self, frame: FrameType, event: str, argument: Any) -> Any:
-        self._left -= 1
+        # Nothing may be raised from here: the program would have it.
+        try:
+            error = self._found(event, argument)
+            self._left -= 1
+            if error is None and self._left > 0:
+                if event == "line":
+                    # An exception is handled from the middle of a line on.
+                    frame.f_trace_opcodes = True
+                return None if event == "call" else self._event
+        except Exception:
+            error = None
+        self._tell(error)
+        return None
+
+    def _found(self, event: str, argument: Any) -> BaseException | None:
         parts = _parts(self.waiting[0][0])
-        if event == "exception":
-            error, traceback = argument[1:]
-        else:
-            error = sys.exc_info()[1]
-            traceback = None if error is None else error.__traceback__
-        if parts.isdisjoint(_parts(traceback)):
-            error = _raised(parts)
-        elif error.__traceback__ is None:
+        error, traceback = argument[1:] if event == "exception" else (sys.exc_info()[1], None)
+        if error is None or parts.isdisjoint(_parts(traceback or error.__traceback__)):
+            return _raised(parts)
+        if error.__traceback__ is None:
             error.__traceback__ = traceback
-        if error is None and self._left > 0:
-            if event == "line":
-                # An exception is handled from the middle of a line on.
-                frame.f_trace_opcodes = True
-            return None if event == "call" else self._event
+        return error
+
+    def _tell(self, error: BaseException | None) -> None:
         sys.settrace(None)
         for watched in self._frames:
             watched.f_trace_opcodes = False
             del watched.f_trace
-        for _, to in self.waiting:
+        self._frames.clear()
+        if error is None and self._outermost:
+            # It has left the program, where the interpreter keeps any exception but this one.
+            error = SystemExit()
+        waiting, self.waiting = self.waiting, []
+        for _, to in waiting:
             to(error)
-        return None
+
+    def __del__(self) -> None:
+        # The thread has ended without another event.
+        for _, to in self.waiting:
+            to(SystemExit() if self._outermost else None)

@@ -193,28 +193,30 @@ class Cursor:
         if handed is not None:
             try:
                 _restore(handed)
-                _leave(handed.span)
+                self._leave(handed.span)
             except Exception as error:
                 self.fault(error)
 
+    def _leave(self, span: Any) -> None:
+        """The program left the loop, or dropped what messages were handed out by."""
+        try:
+            frame = sys._getframe(2)
+        except ValueError:  # nobody calls: the interpreter is about to end
+            traceback = None
+        else:
+            traceback = in_flight(frame)
+        if traceback is None or not span.recording:
+            _finish(span, None)
+            return
+        now, fault = span.origin.engine.clock(), self.fault
 
-def _leave(span: Any) -> None:
-    """The program left the loop, or dropped what messages were handed out by."""
-    try:
-        frame = sys._getframe(2)
-    except ValueError:  # nobody calls: the interpreter is about to end
-        traceback = None
-    else:
-        traceback = in_flight(frame)
-    if traceback is None or not span.recording:
-        _finish(span, None)
-        return
-    now = span.origin.engine.clock()
+        def told(error: BaseException | None) -> None:
+            try:
+                _finish(span, error, error is None, now)
+            except Exception as ours:
+                fault(ours)
 
-    def told(error: BaseException | None) -> None:
-        _finish(span, error, error is None, now)
-
-    report(traceback, frame, told)
+        report(traceback, frame, told)
 
 
 def _restore(handed: Handed) -> None:
