@@ -51,7 +51,7 @@ def connecting(parse: Any) -> Any:
     ``parse`` is psycopg's ``conninfo_to_dict``. Nothing but host, port and database is looked at.
     """
 
-    def start(span: Any, cls: Any, conninfo: Any = "", **options: Any) -> None:
+    def start(span: Any, cls: Any, conninfo: Any = "", *more: Any, **options: Any) -> None:
         try:
             given = {**parse(conninfo or ""), **options}
         except Exception:
@@ -60,6 +60,7 @@ def connecting(parse: Any) -> Any:
             str(given.get(name) or os.environ.get(variable) or "")
             for name, variable in (("host", "PGHOST"), ("port", "PGPORT"), ("dbname", "PGDATABASE"))
         )
+        host = host or str(given.get("hostaddr") or os.environ.get("PGHOSTADDR") or "")
         if "," in host:
             host = ""  # nobody can say yet which of them it will be
         if host[:1] != "@":

@@ -81,6 +81,31 @@ async def test_several_hosts(database: Database, recorder: Recorder) -> None:
     assert roots(recorder) == [database.span(name, db__operation__name="connect")]
 
 
+@scenario
+async def test_address_instead_of_a_name(database: Database, recorder: Recorder) -> None:
+    """A connection by ``hostaddr`` alone has that address, whether it comes about or not."""
+    recorder.patch("psycopg")
+    connection = await done(database.connection.connect(f"hostaddr=127.0.0.1 {database.dsn(host=None)}"))
+    await done(connection.close())
+    with pytest.raises(psycopg.OperationalError):
+        await done(database.connection.connect(f"hostaddr=127.0.0.1 port={free_port()}"))
+    assert [span["attributes"]["server.address"] for span in roots(recorder)] == ["127.0.0.1"] * 2
+
+
+@pytest.mark.parametrize("arguments", [("", "", ""), (5,), (None, None)])
+@scenario
+async def test_wrong_arguments(database: Database, recorder: Recorder, arguments: tuple[Any, ...]) -> None:
+    """A call that psycopg refuses raises what it raises untraced, and is no fault of ours."""
+    raised = []
+    recorder.patch("psycopg")
+    for _ in range(2):
+        with pytest.raises(Exception) as caught:
+            await done(database.connection.connect(*arguments, connect_timeout="x"))
+        raised.append((type(caught.value), str(caught.value)))
+        recorder.undo()
+    assert raised[0] == raised[1]
+
+
 @pytest.mark.parametrize(
     ("options", "schema"),
     [

@@ -320,6 +320,34 @@ async def test_not_sampled(database: Database) -> None:
 
 
 @scenario
+async def test_sampler_of_the_program(database: Database) -> None:
+    """A custom sampler is asked with the name and all attributes that the span has by then."""
+    asked = []
+
+    class Sampler(sampling.Sampler):
+        def should_sample(self, parent_context: Any, trace_id: int, name: str, *args: Any, **kwargs: Any) -> Any:
+            asked.append((name, dict(args[1])))
+            return sampling.SamplingResult(sampling.Decision.RECORD_AND_SAMPLE, {"own": "yes"})
+
+        def get_description(self) -> str:
+            return "own"
+
+    recorder = Recorder(Sampler())
+    try:
+        async with database.connected(recorder) as connection:
+            await done(connection.execute("SELECT %s", (1,)))
+            await done(connection.cursor().executemany("SELECT %s", [(1,), (2,)]))
+    finally:
+        recorder.undo()
+    one, many = database.span("SELECT", "SELECT %s"), database.span("BATCH SELECT", "SELECT %s")
+    many["attributes"]["db.operation.batch.size"] = 2
+    assert asked == [(span["name"], span["attributes"]) for span in (one, many)]
+    spans = roots(recorder)
+    assert [span["attributes"].pop("own") for span in spans] == ["yes"] * 2
+    assert spans == [one, many]
+
+
+@scenario
 async def test_without_a_parent(database: Database, recorder: Recorder) -> None:
     """Where the owner wants no client spans without a parent, only those with one are recorded."""
     recorder.engine.root_clients = False
