@@ -358,6 +358,20 @@ def test_waiting_spans_after_a_fork() -> None:
         until(lambda: kept.names == ["a"])
 
 
+def test_flush_while_forking() -> None:
+    """A flush that comes while the thread steps aside for a fork is answered."""
+    kept = Kept()
+    with exporting(kept) as running:
+        for number in range(200):
+            running.spans(str(number))
+            forking = threading.Thread(target=running.pipeline.forking)
+            forking.start()
+            assert running.pipeline.flush(10)
+            forking.join()
+            running.pipeline.forked_parent()
+            assert kept.names[-1] == str(number)
+
+
 def test_stalled_export_does_not_stop_a_fork() -> None:
     """An export that takes long delays a fork by a moment only, and goes on after it; later forks find the thread."""
     kept = Kept()

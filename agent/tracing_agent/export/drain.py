@@ -80,16 +80,16 @@ class Drain:
                 fault(f"exporter {type(exporter).__name__}", error)
         self.prepared = True
 
-    def run(self, everything: bool, timeout: float = 0.0) -> bool:
+    def run(self, everything: bool, timeout: float = 0.0) -> bool | None:
         """Export what is queued (full batches only, unless ``everything``); whether there was anything.
 
         Not what is queued meanwhile: a flush ends though others go on recording. ``timeout`` seconds (0: no limit)
-        may pass while another thread exports, and with each batch.
+        may pass with each batch; and while another thread exports, after which it is None.
         """
         try:
             self._turn.get(True, timeout or None)
         except Empty:
-            return False
+            return None
         try:
             return self._run(everything, timeout)
         finally:

@@ -10,8 +10,10 @@ import os
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, unquote, urlsplit
 
+from tracing_agent.export.native import library
+
 if TYPE_CHECKING:
-    import ssl
+    from ssl import SSLContext
 
     from tracing_agent.config import Settings
 
@@ -93,13 +95,12 @@ def headers(settings: Settings, own: dict[str, str], authorization: str) -> dict
     return {name: value.encode("utf-8", "replace") for name, value in found.values()}
 
 
-def tls_context(settings: Settings) -> ssl.SSLContext:
+def tls_context(settings: Settings) -> SSLContext:
     """The TLS configuration; the files are read anew each time, as certificates are renewed."""
-    import ssl
-
+    ssl = library("ssl")
     trusted, certificate, key = settings.certificate, settings.client_certificate, settings.client_key
     try:
-        context = ssl.create_default_context(cafile=trusted or None)
+        context: SSLContext = ssl.create_default_context(cafile=trusted or None)
     except (OSError, ValueError) as error:
         raise Unusable(_unreadable(settings, "CERTIFICATE", error)) from None
     if certificate:

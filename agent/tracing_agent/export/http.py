@@ -7,15 +7,17 @@ Protocol Exporter" (User-Agent). Imported on the export thread only.
 from __future__ import annotations
 
 import gzip
-import http.client
 from _random import Random
 from typing import TYPE_CHECKING, Any
 
 from tracing_agent import __version__
 from tracing_agent.export.endpoint import Endpoint, Unusable, headers, tls_context
+from tracing_agent.export.native import library
 from tracing_agent.export.refusals import Refused, by_answer, by_error
 
 if TYPE_CHECKING:
+    from http.client import HTTPConnection
+
     from tracing_agent.config import Settings
     from tracing_agent.export.notices import Outage
     from tracing_agent.export.pace import Pace
@@ -32,6 +34,7 @@ class Transport:
 
     def __init__(self, settings: Settings, content_type: str) -> None:
         self.settings = settings
+        self._client: Any = library("http.client")
         self.endpoint = endpoint = Endpoint(settings)
         self.proxy = endpoint.proxy()
         self.target = endpoint.target
@@ -45,7 +48,7 @@ class Transport:
         self._tls = tls_context(settings) if endpoint.secure else None
         # `socket.getaddrinfo` imports this codec when it is first called.
         "localhost".encode("idna")
-        self._connection: http.client.HTTPConnection | None = None
+        self._connection: HTTPConnection | None = None
         self._random = Random()
 
     def forget(self) -> None:
@@ -94,7 +97,7 @@ class Transport:
             status, content, after, location = self._attempt(body, pace)
         except Unusable as unusable:
             raise Refused("settings", str(unusable)) from None
-        except (OSError, http.client.HTTPException) as error:
+        except (OSError, self._client.HTTPException) as error:
             self.close()
             if self.endpoint.secure:
                 # Certificates may have been renewed.
@@ -108,7 +111,7 @@ class Transport:
         fresh = self._connection is None
         try:
             return self._exchange(body, pace)
-        except (http.client.HTTPException, ConnectionError):
+        except (self._client.HTTPException, ConnectionError):
             # A kept-alive connection that the other side closed meanwhile is no failure: once more on a new one.
             if fresh:
                 raise
@@ -138,16 +141,16 @@ class Transport:
             self.close()
         return response.status, content, response.getheader("Retry-After"), response.getheader("Location")
 
-    def _connect(self, timeout: float) -> http.client.HTTPConnection:
+    def _connect(self, timeout: float) -> HTTPConnection:
         endpoint, proxy = self.endpoint, self.proxy
         host, port = (endpoint.host, endpoint.port) if proxy is None else (proxy.host, proxy.port)
         options: dict[str, Any] = {"timeout": timeout}
         if not endpoint.secure:
-            connection = http.client.HTTPConnection(host, port, **options)
+            connection: HTTPConnection = self._client.HTTPConnection(host, port, **options)
         else:
             if self._tls is None:
                 self._tls = tls_context(self.settings)
-            connection = http.client.HTTPSConnection(host, port, context=self._tls, **options)
+            connection = self._client.HTTPSConnection(host, port, context=self._tls, **options)
             if proxy is not None:
                 connection.set_tunnel(endpoint.host, endpoint.port, proxy.headers)
         # A program may have turned on the printing of its own requests.

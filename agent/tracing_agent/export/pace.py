@@ -102,6 +102,16 @@ class Pace:
         except Empty:
             return None
 
+    def collect(self) -> bool:
+        """Whether commands wait; what only woke the thread is forgotten."""
+        try:
+            while True:
+                command = self._wake.get(False)
+                if command is not None:
+                    self.waiting.append(command)
+        except Empty:
+            return bool(self.waiting)
+
     def wake(self, command: Command | None = None) -> None:
         """Wake the thread. Reentrant, so that a signal handler may call it anywhere."""
         self._wake.put(command)

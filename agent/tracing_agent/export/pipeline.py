@@ -140,19 +140,22 @@ class Pipeline:
         if self.started:
             command = Command(closing=closing)
             self.pace.wake(command)
+            if not self.started:
+                self._start()  # it went away for a fork just now
             return command.wait(timeout)
         if self.queue or self.drain.prepared:
             from contextvars import copy_context
 
-            copy_context().run(self._flush_here, timeout, closing)
-        return not self.queue
+            return copy_context().run(self._flush_here, timeout, closing)
+        return True
 
-    def _flush_here(self, timeout: float, closing: bool) -> None:
+    def _flush_here(self, timeout: float, closing: bool) -> bool:
         """Without an export thread: none can be had, or none was needed since a fork."""
         silence()
         self.drain.prepare()
-        self.drain.run(True, timeout)
+        sent = self.drain.run(True, timeout)
         self.drain.flush(closing)
+        return sent is not None
 
     def close(self, timeout: float) -> bool:
         """Send what is queued and accept nothing more; retries are given up, as the process is about to end."""
@@ -191,6 +194,8 @@ class Pipeline:
             if command is not None and command.parking:
                 if not command.withdrawn:
                     self._ended()
+                    if pace.collect():
+                        self._start()  # somebody else waits for an answer
                     command.done()
                     return
                 command = None

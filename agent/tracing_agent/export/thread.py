@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import _thread
 import os
 import sys
-from time import sleep
 from typing import TYPE_CHECKING, Any
 
+from tracing_agent.export.native import original
 from tracing_agent.trace.sdk import SILENT_KEY, SUPPRESS_KEY, Context, attach
 
 if TYPE_CHECKING:
@@ -21,11 +20,9 @@ def spawn(run: Callable[[], Any]) -> None:
     """Run ``run`` in a thread of the system.
 
     It is not known to `threading`, so that a program that counts or joins its threads is none the wiser, and no
-    greenlet where gevent has replaced threads: it waits in ways that would stop all greenlets.
+    greenlet where gevent or eventlet has replaced threads: it waits in ways that would stop all greenlets.
     """
-    monkey = sys.modules.get("gevent.monkey")
-    start = _thread.start_new_thread if monkey is None else monkey.get_original("_thread", "start_new_thread")
-    start(run, ())
+    original("_thread", "start_new_thread")(run, ())
 
 
 def silence() -> None:
@@ -40,6 +37,7 @@ def tasks() -> int:
 
 def wait_until_gone(before: int) -> None:
     """Wait a moment until the system has forgotten a thread that ended; there were ``before``."""
+    sleep = original("time", "sleep")
     for _ in range(200):
         if not before or tasks() < before:
             return
