@@ -11,13 +11,15 @@ from support.recorder import Recorder
 from support.sink import Sink
 from tracing_agent.faults import LINES
 from tracing_agent.operation import BREAKERS
+from tracing_agent.patching.targets import APPLIED
 
 pytest_plugins = ["services.plugin"]
 
 
 @pytest.fixture(autouse=True)
 def clean() -> Iterator[None]:
-    """Each test starts and ends with no current span, and a fault of ours fails it."""
+    """Each test starts and ends with no current span and no patch but those of its module, and a fault fails it."""
+    patched = list(APPLIED)
     assert trace.get_current_span() is trace.INVALID_SPAN
     LINES.strict = True
     yield
@@ -27,6 +29,7 @@ def clean() -> Iterator[None]:
         breaker.count, breaker.open, breaker.last = 0, False, ""
     left = trace.get_current_span()
     assert left is trace.INVALID_SPAN, f"the test left {left} current"
+    assert patched == APPLIED, f"the test left {[(patch.holder, patch.name) for patch in APPLIED]} patched"
 
 
 @pytest.fixture

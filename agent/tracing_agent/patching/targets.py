@@ -37,6 +37,10 @@ class Missing(Exception):
     """A target is not where it should be; the message names it."""
 
 
+#: The patches in force in this process.
+APPLIED: list[Patch] = []
+
+
 class Patch:
     """One applied change: ``holder.name`` was ``original`` (found in the holder itself if ``own``)."""
 
@@ -50,6 +54,7 @@ class Patch:
 
     def undo(self) -> None:
         """Put the original back."""
+        APPLIED.remove(self)
         if self.own:
             setattr(self.holder, self.name, self.original)
         else:
@@ -94,6 +99,7 @@ def apply(targets: Iterable[Target], engine: Engine) -> list[Patch]:
     for holder, name, original, own, replacement in ready:
         setattr(holder, name, replacement)
         patches.append(Patch(holder, name, original, own))
+    APPLIED.extend(patches)
     return patches
 
 
