@@ -60,7 +60,7 @@ def targets(flask: ModuleType) -> dict[str, tuple[Target, ...]]:
 
     def answered(environ: dict[str, Any], response: Any) -> None:
         # Functions to be called when the body is closed are the program's, too.
-        if type(response.response) is list and not response._on_close:
+        if type(getattr(response, "response", None)) is list and not getattr(response, "_on_close", True):
             environ[READY] = True
 
     def raised(app: Flask, *context_and_error: Any) -> None:
@@ -74,7 +74,8 @@ def targets(flask: ModuleType) -> dict[str, tuple[Target, ...]]:
 
     def callbacks(body: Any) -> list[Any] | None:
         # A middleware may have put its own body in the place of Flask's.
-        return getattr(body, "_callbacks", None) if type(body) is closing else None
+        found = getattr(body, "_callbacks", None) if type(body) is closing else None
+        return found if type(found) is list else None
 
     breaker = REQUEST.breaker
     request = server(REQUEST, aside, callbacks)

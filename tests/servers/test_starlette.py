@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 import anyio
+import flask
 import pytest
 from opentelemetry import trace
 from opentelemetry.sdk.trace import sampling
@@ -27,6 +30,7 @@ from starlette.websockets import WebSocket
 
 from servers.asking import HEADERS, Answer, Ask, ask_asgi, scope_of
 from support.recorder import Recorder
+from tracing_agent.semconv.http import HttpSettings
 
 UNSAMPLED = ("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00")
 
@@ -588,3 +592,59 @@ def test_refusals_by_exception_keep_headers(recorder: Recorder) -> None:
     answer = ask(Starlette(routes=[Route("/", refuse)]))
     assert (answer.status, answer.headers["retry-after"]) == (429, "3")
     assert recorder.spans()[0]["status"] == "UNSET"
+
+
+def test_iterables_of_headers(recorder: Recorder) -> None:
+    """Headers may be any iterable, such as one that can be read once, and statuses any number."""
+    recorder.undo()
+    recorder.engine.http = HttpSettings(captured={"server_request": "x-.*", "server_response": "x-.*"})
+    recorder.patch("starlette", "starlette.applications")
+
+    async def view(scope: Any, receive: Any, send: Any) -> None:
+        headers = iter([(b"x-answer", b"2")])
+        await send({"type": "http.response.start", "status": HTTPStatus.ACCEPTED, "headers": headers})
+        await send({"type": "http.response.body"})
+
+    request = Ask("/", headers=(*HEADERS, ("X-Ask", "1")))
+    scope = scope_of(request)
+    scope["headers"] = iter(scope["headers"])
+    answer = asyncio.run(ask_asgi(Starlette(routes=[Mount("/", view)]), request, scope))
+    assert (answer.status, answer.headers) == (202, {"x-answer": "2"})
+    attributes = recorder.spans()[0]["attributes"]
+    assert type(attributes["http.response.status_code"]) is int
+    assert attributes["http.request.header.x-ask"] == ("1",)
+    assert attributes["http.response.header.x-answer"] == ("2",)
+
+
+@pytest.mark.parametrize("excluded", [False, True])
+def test_flask_inside(recorder: Recorder, excluded: bool) -> None:
+    """User-pain row 1: a request that goes on into a mounted WSGI application is one span, with that one's route."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # newer versions would rather have another package do it
+        from starlette.middleware.wsgi import WSGIMiddleware
+
+    recorder.undo()
+    if excluded:
+        recorder.engine.http = HttpSettings(excluded={"starlette": "/v1"})
+    recorder.patch("starlette", "starlette.applications")
+    recorder.patch("flask")
+    inner = flask.Flask("inner")
+    inner.add_url_rule("/items/<item>", view_func=lambda item: f"item {item}")
+    app = Starlette(routes=[Mount("/v1", WSGIMiddleware(inner))])
+    parent = ("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
+    for headers in (HEADERS, (*HEADERS, parent)):
+        assert ask(app, "/v1/items/3", headers=headers).body == b"item 3"
+        spans = recorder.spans()
+        assert [span["name"] for span in spans] == ([] if excluded else ["GET /v1/items/<item>"])
+
+
+def test_the_program_calls_it_a_success(recorder: Recorder) -> None:
+    """A status that the program set to OK stays."""
+
+    async def view(request: Request) -> Response:
+        trace.get_current_span().set_status(trace.StatusCode.OK)
+        return PlainTextResponse("as planned", 503)
+
+    ask(Starlette(routes=[Route("/", view)]))
+    (span,) = recorder.spans()
+    assert (span["status"], span["attributes"]["http.response.status_code"]) == ("OK", 503)

@@ -9,13 +9,18 @@ import pytest
 from opentelemetry import trace
 from opentelemetry.sdk.trace import sampling
 
+import tracing_instrumentations._starlette as starlette_shared
+import tracing_instrumentations.fastapi as fastapi_library
+import tracing_instrumentations.flask as flask_library
+import tracing_instrumentations.starlette as starlette_library
 from servers.asking import HEADERS
 from servers.conftest import Recorded
 from servers.sites import Reply
-from tracing_agent.drivers import serving
+from tracing_agent.drivers import asgi, asgi_request, serving, wsgi
 from tracing_agent.faults import LINES
 from tracing_agent.operation import HTTP_CLIENT, Operation
 from tracing_agent.semconv.http import HttpSettings
+from tracing_agent.semconv.http import server as http_server
 from tracing_agent.trace.begin import beginner, carried
 
 Make = Callable[..., Recorded]
@@ -168,30 +173,67 @@ def test_broken_paths(site: Recorded, path: str) -> None:
 # -- our own faults -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "broken",
-    ["Exchange.conclude", "server_response", "admit", "Context", "_served"],
-)
+def raises(*args: Any, **kwargs: Any) -> None:
+    raise RuntimeError("ours")
+
+
+STEPS = [
+    (serving, "Exchange.conclude"),
+    (serving, "server_response"),
+    (serving, "admit"),
+    (serving, "Context"),
+    (serving, "_served"),
+    (wsgi, "attach"),
+    (wsgi, "server_request"),
+    (wsgi, "Response.answer"),
+    (asgi, "Response.start"),
+    (asgi, "Answer.conclude"),
+    (asgi, "attach"),
+    (asgi_request, "server_request"),
+    (http_server, "host_port"),
+    (flask_library, "aside"),
+    (flask_library, "server_route"),
+    (starlette_library, "aside"),
+    (starlette_shared, "aside"),
+    (starlette_shared, "server_route"),
+    (starlette_shared, "prefix_of"),
+    (fastapi_library, "telemetry"),
+]
+
+
+@pytest.mark.parametrize(("module", "step"), STEPS, ids=[f"{m.__name__.rpartition('.')[2]}-{s}" for m, s in STEPS])
 def test_faults_of_ours(
-    make: Make, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], broken: str
+    make: Make, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], module: Any, step: str
 ) -> None:
-    """User-pain row 2: when a step of ours raises, the answer is what it was, and one line says so."""
-
-    def raises(*args: Any, **kwargs: Any) -> None:
-        raise RuntimeError("ours")
-
-    holder: Any = serving
-    *path, name = broken.split(".")
-    for step in path:
-        holder = getattr(holder, step)
+    """User-pain row 2: when a step of ours raises, the answers are what they were, and one line says so."""
+    holder: Any = module
+    *path, name = step.split(".")
+    for part in path:
+        holder = getattr(holder, part)
     monkeypatch.setattr(holder, name, raises)
     LINES.strict = False
     site = make()
-    site.recorder.engine.watch() if broken == "admit" else None
+    if step == "admit":
+        site.recorder.engine.watch()
     site.answers("/", lambda: Reply(text="fine"))
     site.answers("/stream", lambda: Reply(pieces=lambda: iter([b"fi", b"ne"])))
     with trace.use_span(trace.NonRecordingSpan(trace.SpanContext(1, 2, False, trace.TraceFlags(1)))):
         answers = [site.ask(path) for path in ("/", "/stream", "/", "/stream")]
     assert {(answer.status, answer.body, answer.error) for answer in answers} == {(200, b"fine", None)}
     # FastAPI's requests come through Starlette, too.
-    assert 1 <= capsys.readouterr().err.count("\n") <= 1 + (site.library == "fastapi")
+    assert capsys.readouterr().err.count("\n") <= 1 + (site.library == "fastapi")
+
+
+def test_faults_are_told(make: Make, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """User-pain row 2: of many equal faults one line is printed, and after ten the instrumentation is switched off."""
+    monkeypatch.setattr(serving, "_served", raises)
+    LINES.strict = False
+    site = make()
+    site.answers("/", lambda: Reply(text="fine"))
+    with trace.use_span(trace.NonRecordingSpan(trace.SpanContext(1, 2, False, trace.TraceFlags(1)))):
+        for _ in range(20):
+            assert site.ask("/").body == b"fine"
+    lines = capsys.readouterr().err.splitlines()
+    for library in ("fastapi", "starlette") if site.library == "fastapi" else (site.library,):
+        assert len([line for line in lines if f"{library} instrumentation failed (RuntimeError: ours" in line]) == 1
+        assert len([line for line in lines if f"{library}: switched off after 10 faults" in line]) == 1

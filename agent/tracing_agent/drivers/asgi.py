@@ -51,16 +51,20 @@ def server(operation: Operation, aside: Callable[[Any], Any], quiet: Quiet = ())
         begun: type[Response] = Measured.of(http) if watched else Response
 
         async def wrapper(self: Any, scope: dict[str, Any], receive: Any, send: Any) -> Any:
-            kind = scope["type"]
-            if MARK in scope or kind not in _KINDS or aside(self):
+            kind = scope.get("type")
+            if MARK in scope or kind not in _KINDS:
                 return await original(self, scope, receive, send)
             exchange: Response | Connection | None = None
             try:
                 headers: dict[bytes, bytes] = {}
-                for name, value in scope["headers"]:
+                given = scope["headers"]
+                if type(given) is not list:
+                    # Any iterable will do, and it may be one that can be read once.
+                    given = scope["headers"] = list(given)
+                for name, value in given:
                     if name in wanted:
                         headers[name] = headers[name] + b"," + value if name in headers else value
-                context = open(scope, headers)
+                context = None if aside(self) else open(scope, headers)
                 if context is not None:
                     if scope[MARK].recording:
                         if kind == "http":
@@ -100,7 +104,7 @@ class Answer(Exchange):
 
     def __init__(self, scope: dict[str, Any], fault: Fault, send: Any) -> None:
         self.request = scope
-        self.span: Any = scope[MARK]
+        self.span = scope[MARK]
         self.fault = fault
         self.status = 0
         self._send = send
@@ -160,7 +164,7 @@ class Response(Answer):
 
     def start(self, message: Message) -> None:
         """The application named a status."""
-        self.status = message["status"]
+        self.status = int(message["status"])
         self._trailers = message.get("trailers", False)
 
     async def _sent(self, message: Message) -> None:
@@ -184,18 +188,16 @@ class Measured(Response):
         """The class for these settings."""
         return type("Measured", (cls,), {"__slots__": (), "http": http})
 
-    def start(self, message: Message) -> None:
-        super().start(message)
-        self._headers = [
-            (str(name, "latin-1"), str(value, "utf-8", "replace")) for name, value in message.get("headers", ())
-        ]
-        self._counted = 0
-
     def send(self, message: Message) -> Any:
         try:
-            body = message.get("body")
-            if body and self.status:
-                self._counted += len(body)
+            if message["type"] == "http.response.start":
+                headers = list(message.get("headers", ()))
+                # Any iterable will do, and it may be one that can be read once.
+                message = {**message, "headers": headers}
+                self._headers = [(str(name, "latin-1"), str(value, "utf-8", "replace")) for name, value in headers]
+                self._counted = 0
+            elif self.status:
+                self._counted += len(message.get("body", b""))
         except Exception as error:
             self.fault(error)
         return super().send(message)
@@ -223,8 +225,11 @@ class Connection(Answer):
     async def receive(self) -> Message:
         """``receive`` as the application sees it."""
         message: Message = await self._receive()
-        if message.get("type") == "websocket.disconnect":
-            self._over(message.get("code", _NO_CODE))
+        try:
+            if message["type"] == "websocket.disconnect":
+                self._over(message.get("code", _NO_CODE))
+        except Exception as error:
+            self.fault(error)
         return message
 
     def send(self, message: Message) -> Any:
@@ -247,7 +252,7 @@ class Connection(Answer):
                 self.status = _REFUSED
                 self._over(None)
         elif kind == "websocket.http.response.start":
-            self.status = message["status"]
+            self.status = int(message["status"])
         elif kind == "websocket.http.response.body" and not message.get("more_body"):
             self._over(None)
 

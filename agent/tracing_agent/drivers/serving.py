@@ -15,6 +15,7 @@ from tracing_agent.semconv.errors import interrupted, recorded
 from tracing_agent.semconv.http import HttpSettings, server_response
 from tracing_agent.trace.begin import admit, receiver, silencer
 from tracing_agent.trace.sdk import BAGGAGE_KEY, SPAN_KEY, Context, current
+from tracing_agent.trace.span import Dropped, Span
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from tracing_agent.trace.engine import Engine
 
     Fault = Callable[[BaseException], None]
+    Url = Callable[[dict[str, Any], Any], tuple[str, str]]
     Open = Callable[[dict[str, Any], Any], "Context | None"]
 
 #: In the environment or scope of a request: its span. Applications and middlewares below make none.
@@ -46,7 +48,7 @@ class Request:
         remote: Callable[[Any], Any],
         baggage: Callable[[Any], dict[str, str] | None],
         describe: Callable[[Any, dict[str, Any], Any], None],
-        url: Callable[[dict[str, Any], Any], tuple[str, str]],
+        url: Url,
     ) -> None:
         self.remote = remote
         self.baggage = baggage
@@ -65,11 +67,11 @@ def opener(engine: Engine, operation: Operation, protocol: Request) -> Open:
     It gives None where the request is not ours to trace.
     """
     begin, baggage, describe = believed(engine, receiver(engine, operation), protocol.baggage, protocol.describe)
-    remote, put = protocol.remote, dict.__setitem__
+    remote, url, put = protocol.remote, protocol.url, dict.__setitem__
 
     def open(request: dict[str, Any], headers: Any) -> Context | None:
         around = current()
-        if around and _served(around):
+        if around and _served(around, request, url, headers):
             return None
         span = begin(remote(headers))
         if span is None:
@@ -89,7 +91,7 @@ def opener(engine: Engine, operation: Operation, protocol: Request) -> Open:
     search = settings_of(engine).excluded(operation.library)
     if search is None:
         return open
-    silent, url = silencer(engine), protocol.url
+    silent = silencer(engine)
     continued = remote if engine.carrier.trusts else nothing
 
     def unless_excluded(request: dict[str, Any], headers: Any) -> Context | None:
@@ -104,13 +106,31 @@ def opener(engine: Engine, operation: Operation, protocol: Request) -> Open:
     return unless_excluded
 
 
-def _served(context: Context) -> bool:
-    """Whether another tracer's server span is open: it is that of this request, and one is enough."""
-    span: Any = context.get(SPAN_KEY)
+def _served(around: Context, request: dict[str, Any], url: Url, headers: Any) -> bool:
+    """Whether this request has its server span already, or is to have none.
+
+    It has one where another tracer's is open, and where it came through an application of another protocol: what it
+    says of its route then belongs to that span.
+    """
+    span: Any = around.get(SPAN_KEY)
+    if type(span) is Dropped:
+        return span.trace.silent
     if getattr(span, "kind", None) is not SpanKind.SERVER or not span.is_recording():
         return False
     scope = getattr(span, "instrumentation_scope", None)
-    return scope is not None and scope.name.startswith(_OTHERS)
+    if scope is not None and scope.name.startswith(_OTHERS):
+        return True
+    if type(span) is not Span:
+        return False
+    values, address = span.values, url(request, headers)[0]
+    if (
+        values.get("http.request.method") == request.get("REQUEST_METHOD", request.get("method"))
+        and address.endswith(values.get("url.path", "//"))
+        and values.get("server.address", "") in address
+    ):
+        request[MARK] = span
+        return True
+    return False
 
 
 class Exchange:
@@ -118,11 +138,10 @@ class Exchange:
 
     __slots__ = ("fault", "request", "span", "status")
 
-    def __init__(self, request: dict[str, Any], fault: Fault) -> None:
-        self.request = request
-        self.span: Any = request[MARK]
-        self.fault = fault
-        self.status = 0
+    request: dict[str, Any]
+    span: Any
+    fault: Fault
+    status: int
 
     def end(self) -> None:
         """The response is complete."""

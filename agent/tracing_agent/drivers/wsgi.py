@@ -45,10 +45,10 @@ def server(
         begun: type[Response] = Measured.of(http) if watched else Response
 
         def wrapper(self: Any, environ: dict[str, Any], start_response: Any) -> Any:
-            if MARK in environ or aside(self):
+            if MARK in environ:
                 return original(self, environ, start_response)
             try:
-                context = open(environ, environ)
+                context = None if aside(self) else open(environ, environ)
                 if context is not None:
                     response, start = None, start_response
                     if environ[MARK].recording:
@@ -73,17 +73,21 @@ def server(
                     detach(token)
                 except ValueError:
                     pass  # the program switched contexts meanwhile: there is nothing to undo
-            if callbacks is not None and environ.pop(READY, False):
-                called = callbacks(body)
-                if called is not None:
-                    if response is None:
-                        del environ[MARK]
-                    else:
-                        called.append(response.end)
-                    return body
-            if response is None:
-                response = Unrecorded(environ, fault, start_response, context)
-            return response.answer(body)
+            try:
+                if callbacks is not None and environ.pop(READY, False):
+                    called = callbacks(body)
+                    if called is not None:
+                        if response is None:
+                            del environ[MARK]
+                        else:
+                            called.append(response.end)
+                        return body
+                if response is None:
+                    response = Unrecorded(environ, fault, start_response, context)
+                return response.answer(body)
+            except Exception as error:
+                fault(error)
+                return body
 
         return wrapper
 
@@ -196,7 +200,7 @@ class Response(Exchange):
 
     def __init__(self, environ: dict[str, Any], fault: Fault, start_response: Any, context: Context) -> None:
         self.request = environ
-        self.span: Any = environ[MARK]
+        self.span = environ[MARK]
         self.fault = fault
         self.status = 0
         self._start_response = start_response

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from opentelemetry.trace.status import StatusCode
+
 from tracing_agent.semconv.errors import ERROR, recorded
 from tracing_agent.semconv.http.methods import OTHER, method_of
 from tracing_agent.semconv.http.url import LONGEST, PORTS, host_port, redacted_query
@@ -161,7 +163,9 @@ def server_response(span: Span, status: int) -> None:
             recorded(span, error)
     if status >= 500 and "error.type" not in values:
         values["error.type"] = _codes.get(status) or str(status)
-        span._status = ERROR
+        # What the program itself calls a success is one.
+        if span._status.status_code is not StatusCode.OK:
+            span._status = ERROR
 
 
 def server_handled(span: Span, error: BaseException) -> None:
