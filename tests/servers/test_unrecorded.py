@@ -16,7 +16,7 @@ import tracing_instrumentations.starlette as starlette_library
 from servers.asking import HEADERS
 from servers.conftest import Recorded
 from servers.sites import Reply
-from tracing_agent.drivers import asgi, asgi_request, serving, wsgi
+from tracing_agent.drivers import asgi, asgi_request, serving, wsgi, wsgi_request
 from tracing_agent.faults import LINES
 from tracing_agent.operation import HTTP_CLIENT, Operation
 from tracing_agent.semconv.http import HttpSettings
@@ -184,7 +184,7 @@ STEPS = [
     (serving, "Context"),
     (serving, "_served"),
     (wsgi, "attach"),
-    (wsgi, "server_request"),
+    (wsgi_request, "server_request"),
     (wsgi, "Response.answer"),
     (asgi, "Response.start"),
     (asgi, "Answer.conclude"),

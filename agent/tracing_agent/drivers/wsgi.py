@@ -8,13 +8,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tracing_agent.drivers.answering import answering_wsgi
-from tracing_agent.drivers.serving import MARK, Exchange, Request, opener, settings_of
-from tracing_agent.semconv.http import forwarded, server_request
+from tracing_agent.drivers.serving import MARK, Exchange, opener, settings_of
+from tracing_agent.drivers.wsgi_request import number, protocol
 from tracing_agent.trace.begin import leave
 from tracing_agent.trace.sdk import attach, current, detach
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
 
     from tracing_agent.drivers.serving import Fault
     from tracing_agent.operation import Operation
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from tracing_agent.semconv.http import HttpSettings
     from tracing_agent.trace.engine import Engine
     from tracing_agent.trace.sdk import Context
-    from tracing_agent.trace.span import Span
 
 #: Set in the environment by who knows that the response is complete: no code of the program runs while it is sent.
 READY = "tracing_agent.ready"
@@ -92,93 +91,6 @@ def server(
         return wrapper
 
     return wrap
-
-
-def protocol(engine: Engine, http: HttpSettings) -> Request:
-    """How WSGI tells of a request. Its headers are in the environment itself."""
-    known, capture, sizes, spoken = http.methods, http.server_request, http.body_sizes, _VERSIONS.get
-
-    def describe(span: Span, environ: dict[str, Any], headers: dict[str, Any]) -> None:
-        get = environ.get
-        port, agent = get("REMOTE_PORT"), get("HTTP_USER_AGENT")
-        path = get("SCRIPT_NAME", "") + get("PATH_INFO", "")
-        server_request(
-            span,
-            known,
-            get("REQUEST_METHOD", ""),
-            get("wsgi.url_scheme", "http"),
-            path if path.isascii() else text(path),
-            get("QUERY_STRING"),
-            get("HTTP_HOST"),
-            get("REMOTE_ADDR"),
-            port if port is None or type(port) is int else _number(port),
-            spoken(get("SERVER_PROTOCOL")),
-            agent if agent is None or agent.isascii() else text(agent),
-            _proxied(environ)
-            if "HTTP_X_FORWARDED_FOR" in environ
-            or "HTTP_X_FORWARDED_PROTO" in environ
-            or "HTTP_X_FORWARDED_HOST" in environ
-            or "HTTP_FORWARDED" in environ
-            else None,
-        )
-        if capture is not None:
-            capture.record(span.values, _headers(environ))
-        if sizes:
-            length = _number(get("CONTENT_LENGTH"))
-            if length is not None:
-                span.values["http.request.body.size"] = length
-
-    return Request(engine.carrier.from_environ, engine.carrier.baggage_from_environ, describe, _url)
-
-
-_VERSIONS: dict[str | None, str] = {
-    "HTTP/1.0": "1.0",
-    "HTTP/1.1": "1.1",
-    "HTTP/2": "2",
-    "HTTP/2.0": "2",
-    "HTTP/3": "3",
-    "HTTP/3.0": "3",
-}
-
-
-def _proxied(environ: dict[str, Any]) -> Any:
-    get = environ.get
-    return forwarded(
-        get("HTTP_FORWARDED"),
-        get("HTTP_X_FORWARDED_FOR"),
-        get("HTTP_X_FORWARDED_PROTO"),
-        get("HTTP_X_FORWARDED_HOST"),
-        get("HTTP_X_FORWARDED_PORT"),
-    )
-
-
-def _headers(environ: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    for key, value in environ.items():
-        if key.startswith("HTTP_"):
-            yield key[5:].replace("_", "-").lower(), text(value)
-        elif key in ("CONTENT_TYPE", "CONTENT_LENGTH") and value:
-            yield key.replace("_", "-").lower(), text(value)
-
-
-def _url(environ: dict[str, Any], headers: dict[str, Any]) -> tuple[str, str]:
-    get = environ.get
-    host = get("HTTP_HOST") or f"{get('SERVER_NAME', '')}:{get('SERVER_PORT', '')}"
-    path = text(get("SCRIPT_NAME", "") + get("PATH_INFO", ""))
-    url = f"{get('wsgi.url_scheme', 'http')}://{host}{path}"
-    query = get("QUERY_STRING")
-    return url, f"{url}?{query}" if query else url
-
-
-def text(value: str) -> str:
-    """Text of the environment, whose characters are the bytes of the request, as what they stand for."""
-    return value if value.isascii() else value.encode("latin-1", "replace").decode("utf-8", "replace")
-
-
-def _number(value: Any) -> int | None:
-    try:
-        return int(value)
-    except (TypeError, ValueError):
-        return None
 
 
 # Status lines remembered; the program chooses them.
@@ -327,7 +239,7 @@ class Measured(Response):
                 self.http.server_response.record(span.values, self._headers)
             if self.http.body_sizes:
                 declared = [value for name, value in self._headers if name.lower() == "content-length"]
-                size = _number(declared[0]) if declared else self._counted
+                size = number(declared[0]) if declared else self._counted
                 if size is not None:
                     span.values["http.response.body.size"] = size
         super().conclude(span)
