@@ -32,15 +32,16 @@ class Calls:
 
 
 def test_a_send_makes_few_calls(log: Log, traced: Recorder) -> None:
-    """One send costs a bounded number of calls in the calling thread, the same for the hundredth as for the second."""
+    """One send costs a bounded number of calls in the calling thread, the same for the hundredth as for the sixth."""
     producer = log.producer()
-    producer.send(log.topic, b"v").get(PATIENCE)
     counts = []
     for _ in range(100):
         with Calls() as calls:
             future = producer.send(log.topic, b"v", b"k", [("a", b"b")])
         future.get(PATIENCE)
         counts.append(calls.counted.total())
+    # What the spans of a producer share is made with the first ones.
+    counts = counts[5:]
     # The answer may come while the call is still being made, and is then counted with it.
     assert sorted(counts)[50] <= 30
     assert max(counts) - min(counts) <= 8

@@ -38,17 +38,17 @@ def broker(kafka: Kafka) -> Iterator[Kafka]:
         left.close()
 
 
-def impatient() -> dict[str, Any]:
-    """Settings of a producer that gives up after some seconds."""
-    settings: dict[str, Any] = {"request_timeout_ms": 2000, "retries": 0, "max_block_ms": 2000}
+def patience(milliseconds: int) -> dict[str, Any]:
+    """Settings of a producer that waits so long for an answer, and does not ask again."""
+    settings: dict[str, Any] = {"request_timeout_ms": milliseconds, "retries": 0, "max_block_ms": 2000}
     if VERSION >= (2, 1):
-        settings |= {"delivery_timeout_ms": 3000, "enable_idempotence": False}
+        settings |= {"delivery_timeout_ms": milliseconds + 1000, "enable_idempotence": False}
     return settings
 
 
 def test_a_producer_outlives_a_restart(broker: Kafka, log: Log, traced: Recorder) -> None:
     """What is sent while the broker is away ends with an error; what is sent before and after does not."""
-    producer = log.producer(**impatient())
+    producer = log.producer(**patience(2000))
     producer.send(log.topic, b"before").get(PATIENCE)
     broker.stop()
     with pytest.raises(KafkaError) as raised:
@@ -71,7 +71,7 @@ def test_a_producer_outlives_a_restart(broker: Kafka, log: Log, traced: Recorder
 
 def test_a_producer_that_is_closed_while_the_broker_is_away(broker: Kafka, log: Log, traced: Recorder) -> None:
     """What the broker has not answered when the producer is closed ends as an error that says so."""
-    producer = log.producer(**{**impatient(), "request_timeout_ms": 30_000, "delivery_timeout_ms": 60_000})
+    producer = log.producer(**patience(30_000))
     producer.send(log.topic, b"before").get(PATIENCE)
     traced.spans()
     broker.stop()
