@@ -26,6 +26,11 @@ def one_exception(span: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
+def only(error: Any) -> Any:
+    """The exception in a group of one, in which some versions of Starlette and anyio let it leave."""
+    return only(error.exceptions[0]) if len(getattr(error, "exceptions", ())) == 1 else error
+
+
 def test_unhandled_exceptions(site: Recorded) -> None:
     """User-pain row 21: an unhandled exception gives one event with the stack trace, status 500 and an error."""
 
@@ -138,7 +143,7 @@ def test_streams_that_break(site: Recorded) -> None:
     site.answers("/", lambda: Reply(pieces=pieces))
     answer = site.ask("/")
     assert answer.status == 200
-    assert isinstance(answer.error, Busy)
+    assert isinstance(only(answer.error), Busy)
     span = site.span()
     assert (span["status"], span["attributes"]["http.response.status_code"]) == (("ERROR", "out of paper"), 200)
     assert one_exception(span)["exception.message"] == "out of paper"

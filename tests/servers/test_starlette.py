@@ -29,6 +29,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.websockets import WebSocket
 
 from servers.asking import HEADERS, Answer, Ask, ask_asgi, scope_of
+from servers.test_outcomes import only
 from support.recorder import Recorder
 from tracing_agent.semconv.http import HttpSettings
 
@@ -187,7 +188,7 @@ def test_unhandled_exceptions_are_recorded_once(recorder: Recorder) -> None:
 
     inner = Starlette(routes=[Route("/", broken)], middleware=[Middleware(BaseHTTPMiddleware, dispatch=through)])
     app = Starlette(routes=[Mount("/v1", inner)], exception_handlers={Exception: last})
-    assert isinstance(ask(app, "/v1/").error, ValueError)
+    assert isinstance(only(ask(app, "/v1/").error), ValueError)
     (span,) = recorder.spans()
     assert span["status"] == ("ERROR", "jammed")
     assert (len(span["events"]), span["attributes"]["http.response.status_code"]) == (1, 500)
@@ -648,3 +649,23 @@ def test_the_program_calls_it_a_success(recorder: Recorder) -> None:
     ask(Starlette(routes=[Route("/", view)]))
     (span,) = recorder.spans()
     assert (span["status"], span["attributes"]["http.response.status_code"]) == ("OK", 503)
+
+
+def test_groups_of_exceptions(recorder: Recorder) -> None:
+    """Of what a task group makes of one exception, that exception is recorded; of several, the group."""
+
+    async def fail(text: str) -> None:
+        raise ValueError(text)
+
+    async def view(request: Request) -> Response:
+        async with anyio.create_task_group() as group:
+            for text in request.path_params["texts"]:
+                group.start_soon(fail, text)
+        return PlainTextResponse("never")
+
+    app = Starlette(routes=[Route("/{texts}", view)])
+    for path in ("/a", "/ab"):
+        ask(app, path)
+    one, several = (span["attributes"]["error.type"] for span in recorder.spans())
+    assert one == "ValueError"
+    assert several.endswith("ExceptionGroup")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tracing_agent.drivers.answering import answering_asgi
 from tracing_agent.drivers.asgi_request import protocol, wanted_headers
-from tracing_agent.drivers.serving import MARK, Exchange, opener, settings_of
+from tracing_agent.drivers.serving import MARK, Exchange, opener, settings_of, unwrapped
 from tracing_agent.semconv.http import websocket_closed
 from tracing_agent.trace.begin import leave
 from tracing_agent.trace.sdk import attach
@@ -128,6 +128,7 @@ class Answer(Exchange):
 
     def left(self, error: BaseException, quiet: Quiet) -> None:
         """An exception left the application. One that comes after a complete response is not the response's."""
+        error = unwrapped(error)
         if isinstance(error, quiet):
             # The framework has answered it as it answers errors, but to nobody.
             if self.status >= 500:

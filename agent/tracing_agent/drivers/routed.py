@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tracing_agent.drivers.serving import MARK
+from tracing_agent.drivers.serving import MARK, unwrapped
 from tracing_agent.semconv.http import server_handled
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def route(breaker: Breaker, note: Note, artificial: tuple[type[BaseException], .
                 return await original(self, scope, receive, send)
             except Exception as error:
                 if span._end_time is None and not isinstance(error, artificial):
-                    server_handled(span, error)
+                    server_handled(span, unwrapped(error))
                 raise
 
         wrapper.__dict__["__tracing__"] = True

@@ -169,8 +169,20 @@ class Exchange:
         if span.recording and span._end_time is None:
             try:
                 if not interrupted(error):
+                    span.handled = None  # it was not, or another one came of it
                     recorded(span, error)
                     self.status = self.status or 500
             except Exception as ours:
                 self.fault(ours)
             self.end()
+
+
+def unwrapped(error: BaseException) -> BaseException:
+    """The exception in a group of one, which task groups make of every exception."""
+    # By name: before Python 3.11 the type comes from a package.
+    while type(error).__name__ in ("ExceptionGroup", "BaseExceptionGroup"):
+        inner: tuple[BaseException, ...] = getattr(error, "exceptions", ())
+        if len(inner) != 1:
+            break
+        error = inner[0]
+    return error
