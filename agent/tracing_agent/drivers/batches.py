@@ -103,7 +103,9 @@ class Batch(list[Any]):
     _state: Consumption
 
     def __iter__(self) -> Iterator[Any]:
-        return Pass(super().__iter__(), self._state)
+        # None of a list that the program made of this one's type.
+        state = getattr(self, "_state", None)
+        return super().__iter__() if state is None else Pass(super().__iter__(), state)
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         # Whoever reads a copy of it need not know of us.

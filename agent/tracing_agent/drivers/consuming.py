@@ -122,19 +122,22 @@ class Consumers:
         fault = breaker.fault
 
         def wrapper(self: Any) -> Any:
-            if breaker.open:
-                return original(self)
+            state, aside = None, False
             try:
-                state = state_of(self)
-                if state.asking:
-                    return original(self)
-                thread, cursor, aside = get_ident(), state.asks, False
-                if cursor is None or cursor.thread != thread:
-                    aside = sys._getframe(1).f_globals.get("__name__") in _EXECUTORS
-                    cursor = state.of_thread(_ANY_THREAD if aside else thread)
-                cursor.end()
+                if breaker.open:
+                    forget(self)
+                else:
+                    state = state_of(self)
+                    if not state.asking:
+                        thread, cursor = get_ident(), state.asks
+                        if cursor is None or cursor.thread != thread:
+                            aside = sys._getframe(1).f_globals.get("__name__") in _EXECUTORS
+                            cursor = state.of_thread(_ANY_THREAD if aside else thread)
+                        cursor.end()
             except Exception as error:
+                state = None
                 fault(error)
+            if state is None or state.asking:
                 return original(self)
             state.asking = True
             try:
@@ -142,7 +145,7 @@ class Consumers:
             finally:
                 state.asking = False
             try:
-                cursor.begin(message, aside)
+                cursor.begin(message, aside)  # type: ignore[union-attr]
             except Exception as error:
                 fault(error)
             return message
@@ -163,6 +166,13 @@ class Consumers:
             return original(self, *args, **kwargs)
 
         return wrapper
+
+
+def forget(consumer: Any) -> None:
+    """End what is in process of a consumer that is traced no longer."""
+    state = consumer.__dict__.pop(STATE, None)
+    if state is not None:
+        state.end()
 
 
 class Messages:
@@ -191,4 +201,6 @@ class Messages:
             state.asks = None
 
     def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or name in Messages.__slots__:
+            raise AttributeError(name)
         return getattr(self._consumer, name)
