@@ -158,6 +158,17 @@ def test_a_loop_that_is_left_ends_the_span(log: Log, traced: Recorder, leave: An
     assert ends(traced) == [(0, "UNSET")]
 
 
+def test_a_loop_ends_its_span_while_others_look_on(log: Log, traced: Recorder) -> None:
+    """A span ends with its loop also at a moment at which the thread that looks for late ones holds on to it."""
+    log.write(b"a", b"b")
+    for _ in log.consumer():
+        held = OVERDUE.cursors()
+        break
+    assert current() is None
+    assert ends(traced) == [(0, "UNSET")]
+    assert held
+
+
 class Refused(Exception):
     """What the loops below raise."""
 

@@ -34,23 +34,8 @@ def polled(operation: Operation, consumers: Consumers, describe: Describe, faile
     """A method that gives a dictionary of lists of messages; nothing is recorded where it gives none."""
 
     def wrap(original: Any, engine: Engine) -> Any:
-        breaker, begin, clock = operation.breaker, beginner(engine, operation), engine.clock
-        fault, state_of, each = breaker.fault, consumers.states(engine), settings_of(engine).polled
-
-        def record(state: Consumption, since: int, batch: Any, error: BaseException | None) -> None:
-            span: Any = begin()
-            if span is None or not span.recording:
-                return
-            span._start_time = since
-            state.client.stamp(span)
-            if batch:
-                describe(span, batch, state.client, engine.carrier)
-            if engine.deferred:
-                span = admit(engine, span)
-            if span.recording:
-                if error is not None:
-                    failed(span, error)
-                span.origin.finish(span)
+        breaker, clock, each = operation.breaker, engine.clock, settings_of(engine).polled
+        fault, state_of, record = breaker.fault, consumers.states(engine), recorder(operation, engine, describe, failed)
 
         def wrapper(self: Any, *args: Any, **kwargs: Any) -> Any:
             state = None
@@ -66,26 +51,46 @@ def polled(operation: Operation, consumers: Consumers, describe: Describe, faile
             try:
                 batch = original(self, *args, **kwargs)
             except Exception as error:
-                try:
-                    record(state, since, None, error)
-                except Exception as ours:
-                    fault(ours)
+                record(state, since, None, error)
                 raise
             finally:
                 state.asking = False
             if batch:
-                try:
-                    state.of_thread(get_ident()).end()
-                    record(state, since, batch, None)
-                    if each:
-                        follow(batch, state)
-                except Exception as error:
-                    fault(error)
+                record(state, since, batch, None)
+                if each:
+                    follow(batch, state)
             return batch
 
         return wrapper
 
     return wrap
+
+
+def recorder(operation: Operation, engine: Engine, describe: Describe, failed: Failed) -> Callable[..., None]:
+    """The function that records a poll, begun at a time, that gave a batch or raised; it never fails the poll."""
+    begin, fault = beginner(engine, operation), operation.breaker.fault
+
+    def record(state: Consumption, since: int, batch: Any, error: BaseException | None) -> None:
+        try:
+            if batch:
+                state.of_thread(get_ident()).end()
+            span: Any = begin()
+            if span is None or not span.recording:
+                return
+            span._start_time = since
+            state.client.stamp(span)
+            if batch:
+                describe(span, batch, state.client, engine.carrier)
+            if engine.deferred:
+                span = admit(engine, span)
+            if span.recording:
+                if error is not None:
+                    failed(span, error)
+                span.origin.finish(span)
+        except Exception as ours:
+            fault(ours)
+
+    return record
 
 
 def follow(batch: Any, state: Consumption) -> None:
@@ -145,6 +150,10 @@ class Pass:
         except Exception as error:
             cursor.fault(error)
         return message
+
+    def __del__(self) -> None:
+        if self._cursor is not None:
+            self._cursor.leave()
 
     def __length_hint__(self) -> int:
         return self._messages.__length_hint__()  # type: ignore[attr-defined,no-any-return]

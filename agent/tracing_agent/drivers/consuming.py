@@ -56,6 +56,10 @@ class Consumption:
             cursor = self._cursors[thread] = Cursor(self.processing, self.client, self.limit, thread, False)
         return cursor
 
+    def __del__(self) -> None:
+        for cursor in self._cursors.values():
+            cursor.leave()
+
     def end(self) -> None:
         """End all that is in process."""
         for cursor in OVERDUE.cursors():
@@ -184,10 +188,10 @@ class Messages:
     __slots__ = ("_consumer", "_cursor", "_next", "_state")
 
     def __init__(self, consumer: Any, state: Consumption) -> None:
+        self._cursor = state.loop()
+        self._state = state
         self._consumer = consumer
         self._next = consumer.__next__
-        self._state = state
-        self._cursor = state.loop()
 
     def __iter__(self) -> Messages:
         return self
@@ -199,6 +203,11 @@ class Messages:
             return self._next()
         finally:
             state.asks = None
+
+    def __del__(self) -> None:
+        cursor = getattr(self, "_cursor", None)
+        if cursor is not None:
+            cursor.leave()
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") or name in Messages.__slots__:

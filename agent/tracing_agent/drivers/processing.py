@@ -188,19 +188,22 @@ class Cursor:
             handed.ended = True
         return handed
 
-    def __del__(self) -> None:
+    def leave(self) -> None:
+        """What messages were handed out by is gone; called by its finaliser, whose caller left a loop, as a rule.
+
+        Not by a finaliser of this cursor: another thread may look at it at that moment, and would finalise it.
+        """
         handed = self._taken()
         if handed is not None:
             try:
                 _restore(handed)
-                self._leave(handed.span)
+                self._left(handed.span)
             except Exception as error:
                 self.fault(error)
 
-    def _leave(self, span: Any) -> None:
-        """The program left the loop, or dropped what messages were handed out by."""
+    def _left(self, span: Any) -> None:
         try:
-            frame = sys._getframe(2)
+            frame = sys._getframe(3)
         except ValueError:  # nobody calls: the interpreter is about to end
             traceback = None
         else:

@@ -1,0 +1,1 @@
+"""Drivers apart from any library."""
