@@ -39,6 +39,7 @@ def test_one_trace_from_the_request_to_the_databases(
 ) -> None:
     """HTTP request, Flask, send, broker, consumer in another process, its PostgreSQL and Redis calls: one trace id."""
     pytest.importorskip("redis.asyncio", reason="the shop needs redis-py 4.2")
+    pytest.importorskip("pydantic", minversion="2", reason="the shop's models are written for pydantic 2")
     topic = f"shop-{time.time_ns()}"
     servers = {
         "SHOP_REDIS_URL": redis_server.url,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import builtins
 import sys
 from importlib import import_module
-from importlib.util import find_spec
+from importlib.machinery import PathFinder
 from types import ModuleType
 from typing import Any
 
@@ -47,7 +47,9 @@ def _copy(name: str) -> ModuleType:
     own = f"{__name__}:{name}"
     module = sys.modules.get(own)
     if module is None:
-        spec = find_spec(name)
+        # Not by the module's own __spec__, which old copies of `six` (as in urllib3 1.26) put their own in place of.
+        package, _, _ = name.rpartition(".")
+        spec = PathFinder.find_spec(name, import_module(package).__path__ if package else None)
         if spec is None or spec.loader is None:
             return import_module(name)
         code = spec.loader.get_code(name)  # type: ignore[attr-defined]
