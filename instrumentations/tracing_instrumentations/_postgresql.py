@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tracing_agent.semconv.db import Peer, Peers
 from tracing_agent.semconv.db import failed as db_failed
@@ -39,13 +39,9 @@ def _first(search_path: str) -> str:
 
 
 def failed(span: Span, error: BaseException) -> None:
-    """The call raised: SQLSTATE, and the message without the lines below it, which quote statement and values."""
-    code = getattr(error, "sqlstate", None)
-    diagnostics: Any = getattr(error, "diag", None)
-    text = getattr(diagnostics, "message_primary", None)
-    if text is None:
-        try:
-            text = str(error).partition("\n")[0]
-        except Exception:
-            text = ""
-    db_failed(span, error, code, text)
+    """The call raised: SQLSTATE, and the first line of the message; those below it quote statement and values."""
+    try:
+        text = str(error).partition("\n")[0]
+    except Exception:
+        text = ""
+    db_failed(span, error, getattr(error, "sqlstate", None), text)

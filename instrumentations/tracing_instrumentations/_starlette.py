@@ -82,10 +82,12 @@ def _server_span() -> Span | None:
 
 def _ours() -> bool:
     """Whether a task began below a span that is not another server tracer's, which would make one for it, too."""
-    span = current().get(SPAN_KEY)
-    if type(span) is not Span:
-        return span is not None
-    return not span.origin.scope.name.startswith(("fastapi", "opentelemetry.instrumentation."))
+    span: Any = current().get(SPAN_KEY)
+    if span is None:
+        return False
+    # Of any provider: the application may have given the other tracer its own.
+    scope = getattr(span, "instrumentation_scope", None)
+    return scope is None or not scope.name.startswith(("fastapi", "opentelemetry.instrumentation."))
 
 
 def begun(span: Span, task: BackgroundTask) -> None:

@@ -44,4 +44,5 @@ site.route("/chain/{number}", chain)
 site.route("/stream", stream)
 site.route("/endless", endless)
 site.route("/broken", broken)
+site.route("/file", lambda: Reply(file=__file__))
 app = site.app

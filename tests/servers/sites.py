@@ -12,17 +12,18 @@ import fastapi
 import flask
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.responses import PlainTextResponse, StreamingResponse
+from starlette.responses import FileResponse, PlainTextResponse, StreamingResponse
 
 from servers.asking import Answer, Ask, ask_asgi, ask_wsgi
 
 
 class Reply(NamedTuple):
-    """A status and a text, or pieces to be streamed."""
+    """A status and a text, or pieces to be streamed, or a file by its path."""
 
     status: int = 200
     text: str = ""
     pieces: Callable[[], Iterator[bytes]] | None = None
+    file: str | None = None
 
 
 Endpoint = Callable[..., Reply]
@@ -50,6 +51,8 @@ class FlaskSite:
 
     def response(self, reply: Reply) -> Any:
         """The framework's response for a reply."""
+        if reply.file is not None:
+            return flask.send_file(reply.file, mimetype="text/plain")
         body = reply.text if reply.pieces is None else reply.pieces()
         return flask.Response(body, reply.status, mimetype="text/plain")
 
@@ -94,6 +97,8 @@ class StarletteSite:
         self.app.add_route(path, view, methods=list(methods))
 
     def response(self, reply: Reply) -> Any:
+        if reply.file is not None:
+            return FileResponse(reply.file, media_type="text/plain")
         if reply.pieces is not None:
             return StreamingResponse(reply.pieces(), reply.status, media_type="text/plain")
         return PlainTextResponse(reply.text, reply.status)

@@ -335,6 +335,20 @@ def test_its_own_metrics_stay(recorder: Recorder) -> None:
     meters.shutdown()
 
 
+@pytest.mark.skipif(not NATIVE, reason="has no telemetry of its own")
+def test_its_own_tracing_by_its_own_provider(recorder: Recorder) -> None:
+    """User-pain row 1: what an application traces by FastAPI and a provider of its own, we do not trace as well."""
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+    exporter, provider = InMemorySpanExporter(), TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    ask(with_tasks(telemetry={"tracer_provider": provider}), "/items/3")
+    assert "fastapi.background_task" in {span.name for span in exporter.get_finished_spans()}
+    assert recorder.spans() == []
+
+
 def test_applications_come_and_go(recorder: Recorder) -> None:
     """An application that was thrown away leaves no mark on the next one."""
     for _ in range(20):

@@ -368,3 +368,31 @@ def test_an_environment_that_is_used_again(recorder: Recorder) -> None:
             ask_wsgi(app, Ask(path), environ)
         assert len(recorder.spans()) == 3
         assert {key for key in set(environ) - keys if "tracing" in key} == set()
+
+
+@pytest.mark.parametrize("missing", [("REMOTE_ADDR", "REMOTE_PORT"), ("QUERY_STRING", "SCRIPT_NAME"), ("REMOTE_PORT",)])
+def test_environments_with_gaps(recorder: Recorder, missing: tuple[str, ...]) -> None:
+    """What a server leaves out of the environment, as it may, is not recorded; an empty address is none."""
+    app = flask.Flask("gaps")
+    app.add_url_rule("/", view_func=lambda: "fine")
+    environ = {key: value for key, value in environ_of(Ask("/")).items() if key not in missing}
+    if missing == ("REMOTE_PORT",):
+        environ["REMOTE_ADDR"] = ""
+    assert ask_wsgi(app, Ask("/"), environ).body == b"fine"
+    attributes = recorder.spans()[0]["attributes"]
+    assert None not in attributes.values()
+    assert ("network.peer.address" in attributes) == (missing == ("QUERY_STRING", "SCRIPT_NAME"))
+
+
+def test_statuses_that_are_none(recorder: Recorder) -> None:
+    """A status that is none is the server's business to refuse, and no fault of ours."""
+    app: Any = flask.Flask("odd")
+
+    def plain(environ: Any, start_response: Any) -> Any:
+        start_response("fine", [])
+        return iter([b"fine"])
+
+    app.wsgi_app = plain
+    body = app(environ_of(Ask("/")), lambda status, headers, exc_info=None: None)
+    assert list(body) == [b"fine"]
+    assert "http.response.status_code" not in recorder.spans()[0]["attributes"]

@@ -138,6 +138,8 @@ REQUESTS = [
     get("/nothing"),
     get("/stream"),
     get("/broken"),
+    get("/file"),
+    get("/file", b"Range: bytes=2-9"),
     get("/items/caf%C3%A9", b"User-Agent: caf\xc3\xa9", b"X-Forwarded-For: ,", b"traceparent: 00-\xff"),
     get("/items/%ff", b"baggage: =%zz;,", b"Forwarded: for=", b"User-Agent: " + b"x" * 4000),
 ]

@@ -99,7 +99,9 @@ _codes: dict[str, int] = {}
 
 
 def _code(status: str) -> int:
-    code = int(status[:3])
+    digits = status[:3]
+    # The server will complain of what is none.
+    code = int(digits) if digits.isascii() and digits.isdigit() else 0
     if len(_codes) < _CODES_MAX:
         _codes[status] = code
     return code

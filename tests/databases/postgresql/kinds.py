@@ -21,7 +21,7 @@ from services import PostgreSQL
 from support.recorder import Recorder
 
 #: Of psycopg, as far as behaviour differs.
-VERSION = tuple(map(int, psycopg.__version__.split(".")[:2]))
+VERSION = tuple(map(int, psycopg.__version__.split(".")[:3]))
 SCOPE = "tracing_instrumentations.psycopg"
 
 

@@ -111,6 +111,13 @@ async def test_who_decides(
 
 
 @scenario
+async def test_client_cursors_never_prepare(database: Database, commenting: Recorder) -> None:
+    """What a client cursor runs always carries a comment."""
+    async with database.connected(commenting, cursor_factory=database.client_cursor) as connection:
+        assert SEEN not in [await seen(connection) for _ in range(7)]
+
+
+@scenario
 async def test_other_calls(database: Database, commenting: Recorder) -> None:
     """Streams, COPY and server-side cursors carry a comment, `executemany` does not."""
     async with database.connected(commenting) as connection:

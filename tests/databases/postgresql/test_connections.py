@@ -79,6 +79,9 @@ async def test_several_hosts(database: Database, recorder: Recorder) -> None:
     await done(connection.close())
     name = f"connect {database.server.dbname}"
     assert roots(recorder) == [database.span(name, db__operation__name="connect")]
+    with pytest.raises(psycopg.OperationalError):
+        await done(database.connection.connect(f"host=127.0.0.1,127.0.0.1 port={free_port()},{free_port()}"))
+    assert "server.address" not in roots(recorder)[0]["attributes"]
 
 
 @scenario
@@ -188,7 +191,7 @@ async def test_environment(database: Database, recorder: Recorder, monkeypatch: 
     assert (span["attributes"]["server.address"], span["attributes"]["server.port"]) == ("127.0.0.1", port)
 
 
-@pytest.mark.skipif(VERSION < (3, 3), reason="connecting can be cancelled since psycopg 3.3")
+@pytest.mark.skipif(VERSION < (3, 3, 6), reason="connecting can be cancelled since psycopg 3.3.6")
 @pytest.mark.parametrize("database", ["async"], indirect=True)
 @scenario
 async def test_cancelled_connect(database: Database, recorder: Recorder) -> None:

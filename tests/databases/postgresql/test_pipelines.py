@@ -117,6 +117,18 @@ async def test_error_in_a_pipeline(database: Database, recorder: Recorder) -> No
 
 
 @scenario
+async def test_what_an_error_skips(database: Database, recorder: Recorder) -> None:
+    """Statements that the server skips after an error do not take the error's place."""
+    async with database.connected(recorder) as connection:
+        with pytest.raises(psycopg.errors.DivisionByZero):
+            async with within(connection.pipeline()):
+                await done(connection.execute("SELECT 1 / 0"))
+                for _ in range(5):
+                    await done(connection.execute("SELECT 1"))
+    assert roots(recorder)[0]["status"] == ("ERROR", "division by zero")
+
+
+@scenario
 async def test_error_of_the_program(database: Database, recorder: Recorder) -> None:
     """A block that is left by an exception ends its batch; what had been answered by then is no error."""
     async with database.connected(recorder) as connection:

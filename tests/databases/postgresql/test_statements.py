@@ -138,6 +138,29 @@ async def test_error_before_the_server(database: Database, recorder: Recorder) -
     assert roots(recorder) == [span]
 
 
+@scenario
+async def test_message_of_several_lines(database: Database, recorder: Recorder) -> None:
+    """Of a message without a server's own parts the first line is the description."""
+
+    class Unprintable(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError
+
+    class Parameters(dict[str, Any]):
+        def __init__(self, error: Exception) -> None:
+            super().__init__(a=1)
+            self.error = error
+
+        def __getitem__(self, key: str) -> Any:
+            raise self.error
+
+    async with database.connected(recorder) as connection:
+        for error in (LookupError("first\nsecond"), Unprintable()):
+            with pytest.raises(type(error)):
+                await done(connection.execute("SELECT %(a)s", Parameters(error)))
+    assert [span["status"] for span in roots(recorder)] == [("ERROR", "first"), "ERROR"]
+
+
 @pytest.mark.parametrize("arguments", [(), (None,), (1,), ("SELECT %s", 5), ("SELECT 1", None, 1, 2, 3)])
 @scenario
 async def test_wrong_arguments(database: Database, recorder: Recorder, arguments: tuple[Any, ...]) -> None:

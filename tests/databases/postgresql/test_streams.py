@@ -45,15 +45,21 @@ async def test_stream_is_a_generator(database: Database, recorder: Recorder) -> 
 
 @scenario
 async def test_stream_closed_early(database: Database, recorder: Recorder) -> None:
-    """A stream that its consumer leaves ends its span without an error."""
-    async with database.connected(recorder) as connection:
-        rows = connection.cursor().stream(SERIES, (100_000,))
-        async for row in items(rows):
-            assert row == (1,)
-            break
-        await done(rows.aclose() if database.asynchronous else rows.close())
-        (span,) = roots(recorder)
-    assert span == database.span("SELECT generate_series", SERIES)
+    """A stream that its consumer leaves ends its span without an error, and its query as it does untraced."""
+    left = []
+    for traced in (True, False):
+        async with database.connected(recorder) as connection:
+            if not traced:
+                recorder.undo()
+            rows = connection.cursor().stream(SERIES, (100_000,))
+            async for row in items(rows):
+                assert row == (1,)
+                break
+            await done(rows.aclose() if database.asynchronous else rows.close())
+            left.append(connection.info.transaction_status)
+        recorder.undo()
+    assert left[0] == left[1]
+    assert roots(recorder) == [database.span("SELECT generate_series", SERIES)]
 
 
 @scenario
@@ -70,7 +76,8 @@ async def test_stream_fails(database: Database, recorder: Recorder) -> None:
 
 @scenario
 async def test_copy_in(database: Database, recorder: Recorder) -> None:
-    """user-pain row 17: a COPY into the server lasts until its block is left."""
+    """user-pain row 17: a COPY into the server lasts until its block is left, and returns no rows."""
+    recorder.engine.database = DatabaseSettings(returned_rows=True)
     async with database.connected(recorder) as connection:
         await done(connection.execute("CREATE TEMP TABLE t (a int, b text)"))
         recorder.spans()

@@ -130,3 +130,12 @@ async def test_prepared_statements_are_no_spans(database: Database, recorder: Re
         for number in range(3):
             await done(connection.execute(f"SELECT %s::int AS a{number}", (1,)))
     assert [span["name"] for span in roots(recorder)] == ["SELECT"] * 3
+
+
+@scenario
+async def test_forgetting_prepared_statements_is_no_span(database: Database, recorder: Recorder) -> None:
+    """After a ROLLBACK psycopg drops what it has prepared: that is no command of the program."""
+    async with database.connected(recorder, autocommit=False, prepare_threshold=0) as connection:
+        await done(connection.execute("SELECT %s::int", (1,)))
+        await done(connection.rollback())
+    assert [span["name"] for span in roots(recorder)] == ["SELECT", "ROLLBACK"]
