@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry import trace
 
-from tracing_agent import ending
+from tracing_agent import ending, signals
 from tracing_agent.config import Settings
+from tracing_agent.export.configured import exporters_of
 from tracing_agent.export.health import snapshot
 from tracing_agent.export.notices import farewell
 from tracing_agent.export.pipeline import Pipeline
@@ -18,6 +19,7 @@ from tracing_agent.faults import ERROR, INFO, LINES, WARN, fault, say
 from tracing_agent.operation import BREAKERS
 from tracing_agent.patching.targets import Missing, Patch, apply
 from tracing_agent.resource import resource
+from tracing_agent.sampling.configured import sampler_of
 from tracing_agent.semconv.db_settings import DatabaseSettings
 from tracing_agent.semconv.http.settings import HttpSettings
 from tracing_agent.semconv.messaging_settings import MessagingSettings
@@ -27,8 +29,7 @@ from tracing_agent.trace.limits import limits_of
 from tracing_agent.trace.provider import EXIT_TIMEOUT, TracerProvider
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from types import FrameType, ModuleType
+    from types import ModuleType
 
     from tracing_agent.export.old_names import OldNames
 
@@ -49,7 +50,7 @@ class Agent:
         self.adopted = ""
         self._resource = resource(settings)
         self.pipeline = Pipeline(
-            list(self._exporters()),
+            list(exporters_of(settings)),
             lambda: self._resource,
             limit=settings.queue_size,
             batch=settings.batch_size,
@@ -57,7 +58,7 @@ class Agent:
             timeout=settings.export_timeout / 1000,
         )
         self.provider = TracerProvider(
-            sampler=_sampler(settings),
+            sampler=sampler_of(settings),
             resource=self._resource,
             shutdown_on_exit=False,
             span_limits=limits_of(settings),
@@ -74,21 +75,6 @@ class Agent:
         self.pipeline.on_fork = self._forked_untold
         if self.pipeline.exporters:
             self.provider.engine.take = self.pipeline.offer
-
-    def _exporters(self) -> Iterator[Any]:
-        for name in self.settings.exporters:
-            if name == "console":
-                from tracing_agent.export.console import ConsoleExporter
-
-                yield ConsoleExporter(counts="otlp" not in self.settings.exporters)
-            elif name == "otlp" and self.settings.protocol == "grpc":
-                from tracing_agent.export.otlp_grpc import OtlpGrpcExporter
-
-                yield OtlpGrpcExporter(self.settings)
-            elif name == "otlp":
-                from tracing_agent.export.otlp_http import OtlpHttpExporter
-
-                yield OtlpHttpExporter(self.settings)
 
     # -- libraries --------------------------------------------------------------------------------------------------
 
@@ -125,7 +111,7 @@ class Agent:
                 after_in_child=self._forked,
             )
         ending.call(self.close)
-        self._watch_sigterm()
+        signals.watch()
 
     def adopt(self, theirs: trace.TracerProvider) -> None:
         """The program has a provider of its own: what we trace goes its way, through its sampler and exporters only."""
@@ -175,26 +161,6 @@ class Agent:
         self.provider.forked()
         self._forked()
 
-    def _watch_sigterm(self) -> None:
-        """Send what is queued before SIGTERM ends the process, where the program leaves that signal to the system."""
-        import signal
-
-        try:
-            if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
-                signal.signal(signal.SIGTERM, self._terminated)
-        except ValueError:
-            pass  # not the main thread
-
-    def _terminated(self, number: int, frame: FrameType | None) -> None:
-        import signal
-
-        # A handler that the program set since, and that calls the one before it: for it there was none.
-        if signal.getsignal(number) != self._terminated:
-            return
-        ending.run()
-        signal.signal(number, signal.SIG_DFL)
-        os.kill(os.getpid(), number)
-
 
 _agent: Agent | None = None
 _starting = False
@@ -239,36 +205,6 @@ def library_imported(name: str, trigger: str, module: ModuleType) -> None:
     except Exception as error:
         agent.states[name] = f"not patched: {error!r}"
         fault(f"patching {name}", error)
-
-
-def _sampler(settings: Settings) -> sdk.sampling.Sampler:
-    sampling = sdk.sampling
-    name, argument = settings.sampler.lower(), settings.sampler_argument
-    ratio = 1.0
-    if name.endswith("traceidratio") and argument:
-        try:
-            ratio = float(argument)
-        except ValueError:
-            ratio = -1.0
-        if not 0.0 <= ratio <= 1.0:
-            say(WARN, f"OTEL_TRACES_SAMPLER_ARG={argument!r} is not a number from 0 to 1; using 1.0 instead")
-            ratio = 1.0
-    known: dict[str, sdk.sampling.Sampler] = {
-        "always_on": sampling.ALWAYS_ON,
-        "always_off": sampling.ALWAYS_OFF,
-        "parentbased_always_on": sampling.DEFAULT_ON,
-        "parentbased_always_off": sampling.DEFAULT_OFF,
-    }
-    if name == "traceidratio":
-        return sampling.TraceIdRatioBased(ratio)
-    if name == "parentbased_traceidratio":
-        return sampling.ParentBased(sampling.TraceIdRatioBased(ratio))
-    if name not in known:
-        say(
-            WARN,
-            f"OTEL_TRACES_SAMPLER={settings.sampler!r} is not known; using 'parentbased_always_on' instead",
-        )
-    return known.get(name, sampling.DEFAULT_ON)
 
 
 def _old_names(settings: Settings) -> OldNames | None:

@@ -97,6 +97,7 @@ def _handler(server: Server) -> type[BaseHTTPRequestHandler]:
 class _Handler(BaseHTTPRequestHandler):
     shared: Server
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
 
     def handle_any(self) -> None:
         body = self._body()

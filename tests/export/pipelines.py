@@ -85,6 +85,9 @@ def exporting(exporter: Any, **options: Any) -> Iterator[Exporting]:
         if isinstance(exporter, Kept):
             exporter.open.set()
         found.pipeline.close(5.0)
+        # The thread serves this one until it has another.
+        served, found.pipeline.pace = found.pipeline.pace, Pace(found.pipeline.health)
+        served.wake()
 
 
 def settings(**variables: str) -> Settings:

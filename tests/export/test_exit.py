@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import sys
 import time
@@ -45,6 +46,7 @@ tracer = trace.get_tracer("own")
 def record():
     while True:
         tracer.start_span("thread").end()
+        time.sleep(0.001)
 
 tracer.start_span("worked").end()
 {end}
@@ -72,16 +74,15 @@ def test_collector_answers(ending: str, sink: Sink, tmp_path: Path) -> None:
         written(tmp_path, end),
         timeout=60,
         OTEL_EXPORTER_OTLP_ENDPOINT=sink.endpoint,
-        OTEL_BSP_MAX_QUEUE_SIZE="1000000",
     )
     assert done.returncode == status
     names = {span["name"] for span in sink.spans}
-    # A signal that ends the process runs no handlers; behind what the threads recorded, the last one may come too late.
-    lost = {"at exit"} if status == -signal.SIGTERM or ending == "daemon threads" else set()
-    assert {"worked", "at exit"} - lost <= names <= {"worked", "at exit", "thread"}
+    # A signal that ends the process runs no handlers.
+    assert names - {"thread"} == ({"worked"} if status == -signal.SIGTERM else {"worked", "at exit"})
     assert "Traceback" not in done.stderr or ending in ("exception", "SIGINT")
-    if ending != "daemon threads":
-        assert agents(done.stderr) == []
+    # What daemon threads end at the very end is lost, and said to be; nothing else is.
+    said = " ".join(agents(done.stderr))
+    assert not said or (ending == "daemon threads" and re.search(r"not exported \([\d, a-z]+\)", said))
 
 
 @pytest.mark.parametrize("dead", ["refused", "black hole"])
@@ -108,8 +109,8 @@ def test_collector_is_dead(ending: str, dead: str, tmp_path: Path) -> None:
     assert "not exported (" in line
     if ending == "normal":
         reason = "connection" if dead == "refused" else "timeout"
-        pending = line.startswith("tracing-agent: warning: 2 spans not exported (2 not sent before the exit)")
-        assert f"(2 {reason}" in line or (dead == "black hole" and pending)
+        pending = f"(2 not sent before the exit); http://127.0.0.1:{port}/v1/traces has not answered"
+        assert f"(2 {reason}" in line or (dead == "black hole" and pending in line)
 
 
 def test_budget_can_be_lowered(tmp_path: Path) -> None:

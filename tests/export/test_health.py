@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from collections import deque
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from opentelemetry.trace import SpanKind
 from export.pipelines import Kept, exporting
 from support.program import run
 from support.sink import Sink
+from tracing_agent.export import health as health_module
 from tracing_agent.export.health import Health, snapshot
 from tracing_agent.operation import Operation
 from tracing_agent.trace.begin import admit, beginner, receiver
@@ -131,6 +133,33 @@ def test_consistent_while_exporting() -> None:
     assert ended == sorted(ended) and ended[-1] <= 3000
     exported = [health["exported"] for health in looks]
     assert exported == sorted(exported)
+
+
+def test_look_in_the_middle(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A look while a batch is half taken from the queue is repeated until it is taken whole."""
+    looked, looks = threading.Event(), []
+    read = health_module._read
+
+    def reading(*args: Any) -> Any:
+        found = read(*args)
+        looked.set()
+        return found
+
+    class Watched(deque[Any]):
+        def popleft(self) -> Any:
+            if len(self) == 2:
+                watcher.start()
+                assert looked.wait(10)
+            return super().popleft()
+
+    with exporting(Kept()) as running:
+        watcher = threading.Thread(target=lambda: looks.append(running.health))
+        monkeypatch.setattr(health_module, "_read", reading)
+        running.pipeline.queue = running.pipeline.drain.queue = Watched()
+        running.spans("a", "b", "c", "d")
+        assert running.pipeline.flush(10)
+        watcher.join()
+    assert looks[0]["ended"] == 4
 
 
 def test_look_during_a_change() -> None:

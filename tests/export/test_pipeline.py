@@ -75,6 +75,15 @@ def test_thread_starts_with_the_first_span() -> None:
         assert kept.entered.wait(5) and kept.prepared == 1
 
 
+def test_prepared_with_the_first_span() -> None:
+    """What sending needs is imported when the first span has ended, not with the first batch, maybe at the end."""
+    kept = Kept()
+    with exporting(kept) as running:
+        running.spans("a")
+        until(lambda: kept.prepared)
+        assert not kept.batches
+
+
 def test_thread_is_not_the_programs() -> None:
     """A program that counts, lists or joins its threads does not meet ours."""
     kept = Kept()
@@ -214,7 +223,7 @@ def test_after_shutdown() -> None:
         running.provider.pipeline = running.pipeline
         running.spans("a")
         running.provider.shutdown()
-        assert kept.names == ["a"] and kept.flushes == [True]
+        assert kept.names == ["a"] and kept.flushes == [False, True]
         running.provider.engine.take = running.pipeline.offer
         running.spans(*["late"] * 600)
         running.provider.shutdown()

@@ -34,6 +34,8 @@ class Health:
         self.requests = 0
         self.bytes = 0
         self.down = False
+        #: Where spans are sent, without secrets; empty before the first request.
+        self.where = ""
         self.last_error = ""
         #: The error that was printed last.
         self.told = ""

@@ -129,6 +129,7 @@ class Transport:
         elif connection.sock is not None:
             connection.sock.settimeout(timeout)
         pace.health.requests += 1
+        pace.health.where = self.endpoint.shown
         try:
             connection.request("POST", self.target, body, self.headers)
         except (BrokenPipeError, ConnectionResetError):

@@ -88,7 +88,11 @@ def farewell(health: Health, pending: int) -> str:
     if not lost:
         return ""
     total = sum(lost.values())
-    last = f"; last error: {health.last_error}" if health.last_error not in ("", health.told) else ""
+    last = ""
+    if health.last_error not in ("", health.told):
+        last = f"; last error: {health.last_error}"
+    elif pending > 0 and health.where and not health.last_error:
+        last = f"; {health.where} has not answered"
     return f"{total} span{'s' * (total != 1)} not exported ({reasons(lost)}){last}"
 
 

@@ -87,6 +87,7 @@ class OtlpGrpcExporter:
         reports.begin(lambda delay: self._retried(delay, pace))
         self._exporter._timeout = min(self.settings.timeout / 1000 or _UNLIMITED, max(pace.left(), 0.05))
         pace.health.requests += 1
+        pace.health.where = self._where
         try:
             taken = self._exporter.export(spans).name == "SUCCESS"
         except GivenUp:

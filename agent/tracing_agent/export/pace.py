@@ -11,22 +11,25 @@ if TYPE_CHECKING:
 
 # Stands for "no limit" where the system wants a number of seconds.
 _UNLIMITED = 3600.0
+# Seconds that a fork may take.
+_FORK_MAX = 10.0
 
 
 class Command:
-    """What somebody asks of the export thread: that everything queued be sent, or that it go away for a fork.
+    """What somebody asks of the export thread: that everything queued be sent, or that it keep still for a fork.
 
     ``closing`` when the process ends after it; ``parking`` for a fork; ``withdrawn`` once nobody waits for it any more.
     Its answer comes through a `SimpleQueue`, which unlike a lock stays what it is when gevent replaces `_thread`.
     """
 
-    __slots__ = ("_answer", "closing", "parking", "withdrawn")
+    __slots__ = ("_answer", "_go_on", "closing", "parking", "withdrawn")
 
     def __init__(self, *, closing: bool = False, parking: bool = False) -> None:
         self.closing = closing
         self.parking = parking
         self.withdrawn = False
         self._answer: SimpleQueue[bool] = SimpleQueue()
+        self._go_on: SimpleQueue[None] = SimpleQueue()
 
     def done(self, as_asked: bool = True) -> None:
         """Answer."""
@@ -39,6 +42,17 @@ class Command:
         except Empty:
             self.withdrawn = True
             return False
+
+    def keep_still(self) -> None:
+        """Wait until the fork is over; not for ever, in case it is never said."""
+        try:
+            self._go_on.get(True, _FORK_MAX)
+        except Empty:
+            pass
+
+    def go_on(self) -> None:
+        """The fork is over."""
+        self._go_on.put(None)
 
 
 class Pace:

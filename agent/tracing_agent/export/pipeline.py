@@ -11,7 +11,7 @@ from tracing_agent.export.drain import Drain, Exporter
 from tracing_agent.export.health import Health
 from tracing_agent.export.notices import Losses
 from tracing_agent.export.pace import Command, Pace
-from tracing_agent.export.thread import silence, spawn, tasks, wait_until_gone
+from tracing_agent.export.thread import ENDS_FOR_FORK, silence, spawn, tasks, wait_until_gone
 from tracing_agent.faults import WARN, fault, say
 
 if TYPE_CHECKING:
@@ -79,6 +79,8 @@ class Pipeline:
         self.started = False
         # Popped by the one thread that starts the export thread.
         self._may_start = [True]
+        # Asked to keep still for a fork that is not over.
+        self._parked: list[Command] = []
         # The queue length at which `offer` has more to do than to append: start the thread, wake it, drop.
         self.act_at = 0
 
@@ -161,11 +163,13 @@ class Pipeline:
         """Send what is queued and accept nothing more; retries are given up, as the process is about to end."""
         if self.closed:
             return True
+        until = monotonic() + timeout
         self.pace.hurry(timeout)
-        sent = self.flush(timeout, closing=True)
+        self.flush(timeout)
         self.closed = True
         self.act_at = 0
-        return sent
+        # And what threads that go on recording have queued meanwhile.
+        return self.flush(until - monotonic(), closing=True)
 
     def pending(self) -> int:
         """Spans of which it is not known whether they arrived."""
@@ -185,18 +189,15 @@ class Pipeline:
 
     def _serve(self, pace: Pace, drain: Drain) -> None:
         due = monotonic() + self.delay
-        while pace is self.pace and not self.closed:
+        # Not until it is closed: a thread that ends by itself may do so in the middle of a fork.
+        while pace is self.pace:
             self.act_at = self._wake_at
             if self.closed:
                 self.act_at = 0
             wait = due - monotonic() if self.delay > 0 else 1.0
             command = pace.next(max(0.0, wait)) if pace.waiting or len(self.queue) <= self._wake_at else None
             if command is not None and command.parking:
-                if not command.withdrawn:
-                    self._ended()
-                    if pace.collect():
-                        self._start()  # somebody else waits for an answer
-                    command.done()
+                if self._park(command, pace):
                     return
                 command = None
             everything = command is not None or self.delay <= 0 or monotonic() >= due
@@ -205,6 +206,20 @@ class Pipeline:
             if command is not None:
                 drain.flush(command.closing)
                 command.done()
+
+    def _park(self, command: Command, pace: Pace) -> bool:
+        """Be out of the way of a fork; whether the thread has to end for it."""
+        if command.withdrawn:
+            return False
+        if not ENDS_FOR_FORK:
+            command.done()
+            command.keep_still()
+            return False
+        self._ended()
+        if pace.collect():
+            self._start()  # somebody else waits for an answer
+        command.done()
+        return True
 
     def _ended(self) -> None:
         """There is no thread any more: the next span starts another."""
@@ -215,20 +230,24 @@ class Pipeline:
     # -- fork -------------------------------------------------------------------------------------------------------
 
     def forking(self) -> None:
-        """Before a fork: send the export thread away, so that it is in the middle of nothing.
+        """Before a fork: have the export thread keep still, in the middle of nothing.
 
         A child that is forked while it imports a module can never import that one, while it looks up a name may never
         look up another; and Python warns of every fork in a process with threads. It is not waited for long.
         """
         if self.started:
-            before = tasks()
+            before = tasks() if ENDS_FOR_FORK else 0
             command = Command(parking=True)
+            self._parked.append(command)
             self.pace.wake(command)
-            if command.wait(_SENDING_WAIT if self.drain.prepared else _PREPARING_WAIT):
+            parked = command.wait(_SENDING_WAIT if self.drain.prepared else _PREPARING_WAIT)
+            if parked and ENDS_FOR_FORK:
                 wait_until_gone(before)
 
     def forked_parent(self) -> None:
         """After a fork, in the parent."""
+        while self._parked:
+            self._parked.pop().go_on()
         if self.queue and not self.started:
             self._start()
 

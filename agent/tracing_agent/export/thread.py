@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]  # what `signal` wraps, without its enums
 import os
 import sys
 from typing import TYPE_CHECKING, Any
@@ -12,8 +13,11 @@ from tracing_agent.trace.sdk import SILENT_KEY, SUPPRESS_KEY, Context, attach
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# Python warns of forks in a process of several threads since 3.12, and counts them in this folder.
-_TASKS = "/proc/self/task" if sys.version_info >= (3, 12) and os.path.isdir("/proc/self/task") else ""
+# The threads of this process as Linux sees them.
+_TASKS = "/proc/self/task"
+#: Whether the thread ends for a fork, rather than keep still: Python warns of forks in a process of several threads
+#: since 3.12. The end is where it must be known to be over, as what a thread does last it does under locks.
+ENDS_FOR_FORK = sys.version_info >= (3, 12) and os.path.isdir(_TASKS)
 
 
 def spawn(run: Callable[[], Any]) -> None:
@@ -21,8 +25,20 @@ def spawn(run: Callable[[], Any]) -> None:
 
     It is not known to `threading`, so that a program that counts or joins its threads is none the wiser, and no
     greenlet where gevent or eventlet has replaced threads: it waits in ways that would stop all greenlets.
+
+    Signals are blocked in it, from its first instruction: one that it took would not interrupt what the main thread
+    waits for, and Python's handlers run in the main thread.
     """
-    original("_thread", "start_new_thread")(run, ())
+    start, mask = original("_thread", "start_new_thread"), getattr(_signal, "pthread_sigmask", None)
+    if mask is None:
+        start(run, ())
+        return
+    before = mask(_signal.SIG_BLOCK, ())
+    try:
+        mask(_signal.SIG_BLOCK, _signal.valid_signals())
+        start(run, ())
+    finally:
+        mask(_signal.SIG_SETMASK, before)
 
 
 def silence() -> None:
@@ -31,14 +47,14 @@ def silence() -> None:
 
 
 def tasks() -> int:
-    """Threads that the system knows of this process; 0 where it does not matter."""
-    return len(os.listdir(_TASKS)) if _TASKS else 0
+    """The number of threads that the system knows of this process."""
+    return len(os.listdir(_TASKS))
 
 
 def wait_until_gone(before: int) -> None:
-    """Wait a moment until the system has forgotten a thread that ended; there were ``before``."""
+    """Wait until the system has forgotten a thread that ended, when there were ``before``; a second at most."""
     sleep = original("time", "sleep")
-    for _ in range(200):
-        if not before or tasks() < before:
+    for _ in range(5000):
+        if tasks() < before:
             return
         sleep(0.0002)
