@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from opentelemetry.trace import SpanKind
+from opentelemetry.trace import INVALID_SPAN, NonRecordingSpan, SpanKind
 
+from tracing_agent.propagation.remote import Remote
 from tracing_agent.trace.engine import DROP, LOW, SAMPLE, below, new
 from tracing_agent.trace.sdk import BAGGAGE_KEY, SPAN_KEY, SUPPRESS_KEY, Context, attach, current, detach
-from tracing_agent.trace.span import RANDOM, SAMPLED, Dropped, SilentTrace, Span, Trace
+from tracing_agent.trace.span import RANDOM, SAMPLED, Dropped, SilentTrace, Span, Trace, span_context
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -164,14 +165,14 @@ def admit(engine: Engine, span: Span) -> Span | Dropped:
 
     Only where ``deferred``; gives what is to be used instead: the span, or a `Dropped` with its identity.
     """
-    context = current()
+    context = _told(span, current())
     if engine.rule is None:
         result = engine.sampler.should_sample(
-            context, span.trace.id, span._name, span.origin.kind, span._attributes, ()
+            context, span.trace.id, span._name, span.origin.kind, span._attributes, tuple(span._links)
         )
         flags = span.trace.flags & RANDOM | (SAMPLED if result.decision is SAMPLE else 0)
         state = result.trace_state.to_header() if result.trace_state else ""
-        span.trace = Trace(span.trace.id, flags, state, result.decision is not DROP)
+        span.trace = Trace(span.trace.id, flags, state, result.decision is not DROP, span.trace.debug)
         if not flags & SAMPLED:
             engine.unsampled += 1
         if not span.trace.recorded:
@@ -181,6 +182,22 @@ def admit(engine: Engine, span: Span) -> Span | Dropped:
     if engine.watched:
         engine.show_start(span, context)
     return span
+
+
+def _told(span: Span, context: Context) -> Context:
+    """The context in which samplers and processors look for the parent of ``span``: a remote one is in no other.
+
+    None is to be found there whose owner left the decision to us.
+    """
+    up = span.up
+    if type(up) is not Remote:
+        return context
+    parent: Any = INVALID_SPAN
+    if not up.deferred:
+        parent = NonRecordingSpan(span_context(span.trace, up.span_id, is_remote=True))
+    context = Context(context)
+    dict.__setitem__(context, SPAN_KEY, parent)
+    return context
 
 
 def entered(span: Span | Dropped, baggage: dict[str, str] | None = None) -> Context:

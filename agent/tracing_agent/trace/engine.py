@@ -268,7 +268,8 @@ class Engine:
         result = self.sampler.should_sample(context, id, name, origin.kind, attributes, links)
         flags = random | (SAMPLED if result.decision is SAMPLE else 0)
         state = result.trace_state.to_header() if result.trace_state else ""
-        return Trace(id, flags, state, result.decision is not DROP), result
+        debug = parent is not None and parent.debug
+        return Trace(id, flags, state, result.decision is not DROP, debug), result
 
     def show_start(self, span: Span, context: Context | None) -> None:
         """Let span processors see a begun span."""
@@ -293,4 +294,4 @@ class Engine:
         if up is None:
             return Trace(self.ids.generate_trace_id(), self.random, "", True)
         parent = self.follow(up)
-        return Trace(parent.id, parent.flags, parent.state, True)
+        return Trace(parent.id, parent.flags, parent.state, True, parent.debug)

@@ -1,0 +1,1 @@
+"""Which traces are recorded: samplers, rules, caps, and what is kept after all."""
