@@ -80,6 +80,10 @@ class Drain:
                 fault(f"exporter {type(exporter).__name__}", error)
         self.prepared = True
 
+    def sending(self) -> bool:
+        """Whether a batch is on its way just now."""
+        return self.prepared and self._turn.empty()
+
     def run(self, everything: bool, timeout: float = 0.0) -> bool | None:
         """Export what is queued (full batches only, unless ``everything``); whether there was anything.
 

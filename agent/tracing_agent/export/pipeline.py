@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from _thread import get_native_id
 from collections import deque
 from time import monotonic, time_ns
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ from tracing_agent.export.drain import Drain, Exporter
 from tracing_agent.export.health import Health
 from tracing_agent.export.notices import Losses
 from tracing_agent.export.pace import Command, Pace
-from tracing_agent.export.thread import ENDS_FOR_FORK, silence, spawn, tasks, wait_until_gone
+from tracing_agent.export.thread import ENDS_FOR_FORK, silence, spawn, wait_until_gone
 from tracing_agent.faults import WARN, fault, say
 
 if TYPE_CHECKING:
@@ -22,8 +23,9 @@ if TYPE_CHECKING:
     from tracing_agent.export.old_names import OldNames
     from tracing_agent.trace.span import Span
 
-# Seconds that a fork waits at most while the export thread imports what it needs (once), and while it sends.
-_PREPARING_WAIT, _SENDING_WAIT = 2.0, 0.1
+# Seconds that a fork waits at most while the export thread sends; and while it imports what it needs (once) or has
+# nothing to do, but may be short of processor time.
+_SENDING_WAIT, _IDLE_WAIT = 0.1, 2.0
 
 
 class Pipeline:
@@ -77,6 +79,8 @@ class Pipeline:
         self.drain = Drain(self.queue, self.exporters, self.resource, self.pace, losses, self.batch, self.timeout)
         self.drain.old_names = self._old_names
         self.started = False
+        # The export thread's number in the system.
+        self._thread = 0
         # Popped by the one thread that starts the export thread.
         self._may_start = [True]
         # Asked to keep still for a fork that is not over.
@@ -178,6 +182,7 @@ class Pipeline:
     # -- the export thread ------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
+        self._thread = get_native_id()
         try:
             silence()
             # Now and not with the first batch, which may come when the process ends: imports then are late or fail.
@@ -197,7 +202,7 @@ class Pipeline:
             wait = due - monotonic() if self.delay > 0 else 1.0
             command = pace.next(max(0.0, wait)) if pace.waiting or len(self.queue) <= self._wake_at else None
             if command is not None and command.parking:
-                if self._park(command, pace):
+                if self._park(command):
                     return
                 command = None
             everything = command is not None or self.delay <= 0 or monotonic() >= due
@@ -207,7 +212,7 @@ class Pipeline:
                 drain.flush(command.closing)
                 command.done()
 
-    def _park(self, command: Command, pace: Pace) -> bool:
+    def _park(self, command: Command) -> bool:
         """Be out of the way of a fork; whether the thread has to end for it."""
         if command.withdrawn:
             return False
@@ -215,17 +220,25 @@ class Pipeline:
             command.done()
             command.keep_still()
             return False
-        self._ended()
-        if pace.collect():
-            self._start()  # somebody else waits for an answer
+        # Another is started after the fork, and not by what other threads record meanwhile.
+        self.started = False
+        self.act_at = 0
         command.done()
+        if command.withdrawn:
+            self._restart()  # just too late
         return True
 
     def _ended(self) -> None:
         """There is no thread any more: the next span starts another."""
         self.started = False
-        self._may_start.append(True)
+        self._may_start[:] = [True]
         self.act_at = 0
+
+    def _restart(self) -> None:
+        self._ended()
+        if self.queue or self.pace.collect():
+            self._start()
+            self.pace.wake()  # one that was started meanwhile does not know what was collected
 
     # -- fork -------------------------------------------------------------------------------------------------------
 
@@ -236,20 +249,19 @@ class Pipeline:
         look up another; and Python warns of every fork in a process with threads. It is not waited for long.
         """
         if self.started:
-            before = tasks() if ENDS_FOR_FORK else 0
             command = Command(parking=True)
             self._parked.append(command)
             self.pace.wake(command)
-            parked = command.wait(_SENDING_WAIT if self.drain.prepared else _PREPARING_WAIT)
+            parked = command.wait(_SENDING_WAIT if self.drain.sending() else _IDLE_WAIT)
             if parked and ENDS_FOR_FORK:
-                wait_until_gone(before)
+                wait_until_gone(self._thread)
 
     def forked_parent(self) -> None:
         """After a fork, in the parent."""
         while self._parked:
             self._parked.pop().go_on()
-        if self.queue and not self.started:
-            self._start()
+            if not self.started:
+                self._restart()
 
     def forked(self) -> None:
         """In a forked child: nothing is shared with the parent."""

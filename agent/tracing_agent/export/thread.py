@@ -5,6 +5,7 @@ from __future__ import annotations
 import _signal  # type: ignore[import-not-found]  # what `signal` wraps, without its enums
 import os
 import sys
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from tracing_agent.export.native import original
@@ -46,15 +47,8 @@ def silence() -> None:
     attach(Context({SUPPRESS_KEY: True, SILENT_KEY: True}))
 
 
-def tasks() -> int:
-    """The number of threads that the system knows of this process."""
-    return len(os.listdir(_TASKS))
-
-
-def wait_until_gone(before: int) -> None:
-    """Wait until the system has forgotten a thread that ended, when there were ``before``; a second at most."""
-    sleep = original("time", "sleep")
-    for _ in range(5000):
-        if tasks() < before:
-            return
+def wait_until_gone(thread: int) -> None:
+    """Wait until the system has forgotten a thread that ended, by its number in the system; a second at most."""
+    sleep, until = original("time", "sleep"), monotonic() + 1.0
+    while os.path.isdir(f"{_TASKS}/{thread}") and monotonic() < until:
         sleep(0.0002)
