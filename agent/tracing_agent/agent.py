@@ -61,6 +61,7 @@ class Agent:
             sampler=sampler_of(settings),
             resource=self._resource,
             shutdown_on_exit=False,
+            id_generator=_id_generator(settings),
             span_limits=limits_of(settings),
             carrier=carrier_of(settings.propagation, lambda message: say(WARN, message)),
         )
@@ -179,8 +180,10 @@ def start() -> Agent | None:
         try:
             settings = Settings(os.environ)
             LINES.level = settings.log_level
-            for sentence in settings.rejected:
+            for sentence in settings.rejected + settings.hints:
                 say(WARN, sentence)
+            for sentence in settings.notes:
+                say(INFO, sentence)
             agent = Agent(settings)
             agent.install()
             _agent = agent
@@ -196,15 +199,29 @@ def library_imported(name: str, trigger: str, module: ModuleType) -> None:
     agent = start()
     if agent is None:
         return
-    disabled = agent.settings.disabled_instrumentations
-    if name in disabled or "*" in disabled:
-        agent.states[name] = "disabled by OTEL_PYTHON_DISABLED_INSTRUMENTATIONS"
+    excluded = agent.settings.excluded(name)
+    if excluded:
+        agent.states[name] = excluded
         return
     try:
         agent.instrument(name, trigger)
     except Exception as error:
         agent.states[name] = f"not patched: {error!r}"
         fault(f"patching {name}", error)
+
+
+def _id_generator(settings: Settings) -> Any:
+    name = settings.id_generator
+    if name.lower() == "random":
+        return None
+    from tracing_agent.registered import registered
+
+    found = registered("opentelemetry_id_generator", name, "OTEL_PYTHON_ID_GENERATOR")
+    try:
+        return None if found is None else found()
+    except Exception as error:
+        fault(f"the id generator {name}", error)
+        return None
 
 
 def _old_names(settings: Settings) -> OldNames | None:

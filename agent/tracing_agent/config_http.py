@@ -4,7 +4,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from tracing_agent.config import Reader
+    from tracing_agent.config_reader import Reader
 
 #: Instrumentations with a variable of their own for URLs that are not traced.
 SERVERS = ("flask", "fastapi", "starlette")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from tracing_agent.config import Reader
+    from tracing_agent.config_reader import Reader
 
 #: Where a server puts the trace id for its caller, if anywhere.
 RESPONSE_HEADERS = ("none", "traceresponse", "server-timing")

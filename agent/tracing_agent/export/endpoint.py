@@ -15,9 +15,9 @@ from tracing_agent.export.native import library
 if TYPE_CHECKING:
     from ssl import SSLContext
 
-    from tracing_agent.config import Settings
+    from tracing_agent.config_export import Otlp
 
-_PREFIX, _TRACES = "OTEL_EXPORTER_OTLP_", "OTEL_EXPORTER_OTLP_TRACES_"
+_PREFIX = "OTEL_EXPORTER_OTLP_"
 #: Headers that describe the body, which is ours.
 _OURS = frozenset(("content-type", "content-encoding", "content-length", "transfer-encoding"))
 
@@ -40,7 +40,7 @@ class Proxy:
 class Endpoint:
     """One URL, taken apart. ``shown`` is it without secrets; ``target`` what an HTTP request line needs."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Otlp) -> None:
         self.name, given = _variable(settings, "ENDPOINT")
         parts = _split(self.name, given or settings.endpoint, settings)
         parts = urlsplit(settings.endpoint)
@@ -78,7 +78,7 @@ class Endpoint:
         return Proxy(parts.hostname, port, {"Proxy-Authorization": credentials} if credentials else {})
 
 
-def headers(settings: Settings, own: dict[str, str], authorization: str) -> dict[str, bytes]:
+def headers(settings: Otlp, own: dict[str, str], authorization: str) -> dict[str, bytes]:
     """``own`` headers under those of the settings; names compare in any case. What describes the body stays ours."""
     found = {name.lower(): (name, value) for name, value in own.items()}
     if authorization:
@@ -95,7 +95,7 @@ def headers(settings: Settings, own: dict[str, str], authorization: str) -> dict
     return {name: value.encode("utf-8", "replace") for name, value in found.values()}
 
 
-def tls_context(settings: Settings) -> SSLContext:
+def tls_context(settings: Otlp) -> SSLContext:
     """The TLS configuration; the files are read anew each time, as certificates are renewed."""
     ssl = library("ssl")
     trusted, certificate, key = settings.certificate, settings.client_certificate, settings.client_key
@@ -115,7 +115,7 @@ def tls_context(settings: Settings) -> SSLContext:
     return context
 
 
-def grpc_endpoint(settings: Settings) -> tuple[str, bool]:
+def grpc_endpoint(settings: Otlp) -> tuple[str, bool]:
     """The endpoint without secrets, and whether it is to be reached without TLS: by its scheme, else as set."""
     name, given = _variable(settings, "ENDPOINT")
     scheme, found, rest = (given or settings.endpoint).rpartition("://")
@@ -130,7 +130,7 @@ def grpc_endpoint(settings: Settings) -> tuple[str, bool]:
     return scheme + found + address, scheme.lower() == "http" if found else settings.insecure
 
 
-def printable_headers(settings: Settings) -> tuple[tuple[str, str], ...]:
+def printable_headers(settings: Otlp) -> tuple[tuple[str, str], ...]:
     """The settings' headers as gRPC metadata: lower-case names, printable ASCII values."""
     for name, value in settings.headers.items():
         if not (name.isascii() and value.isascii() and value.isprintable()):
@@ -141,7 +141,7 @@ def printable_headers(settings: Settings) -> tuple[tuple[str, str], ...]:
     return tuple((name.lower(), value) for name, value in settings.headers.items())
 
 
-def pem_files(settings: Settings) -> tuple[bytes | None, bytes | None, bytes | None]:
+def pem_files(settings: Otlp) -> tuple[bytes | None, bytes | None, bytes | None]:
     """(trusted certificates, private key, certificate) as bytes, None for what is not set."""
     found: list[bytes | None] = []
     for suffix, path in (
@@ -158,7 +158,7 @@ def pem_files(settings: Settings) -> tuple[bytes | None, bytes | None, bytes | N
     return found[0], found[1], found[2]
 
 
-def _check_pair(settings: Settings) -> None:
+def _check_pair(settings: Otlp) -> None:
     if settings.client_key and not settings.client_certificate:
         raise Unusable(
             f"{_variable(settings, 'CLIENT_KEY')[0]} is set without {_PREFIX}CLIENT_CERTIFICATE; set both, or none"
@@ -169,23 +169,23 @@ def _no_password() -> str:
     raise ValueError("it is encrypted; use one without a password")
 
 
-def _unreadable(settings: Settings, suffix: str, error: Exception) -> str:
+def _unreadable(settings: Otlp, suffix: str, error: Exception) -> str:
     name, value = _variable(settings, suffix)
     reason = getattr(error, "strerror", None) or str(error)
     return f"{name}={value!r} cannot be used ({reason}); it has to be a readable file in PEM format"
 
 
-def _variable(settings: Settings, suffix: str) -> tuple[str, str]:
-    """The variable that decides, and its value: the one for traces before the general one."""
+def _variable(settings: Otlp, suffix: str) -> tuple[str, str]:
+    """The variable that decides, and its value: the signal's own before the general one."""
     given = {variable.name: variable.value for variable in settings.variables}
-    for prefix in (_TRACES, _PREFIX):
+    for prefix in (f"{_PREFIX}{settings.signal}_", _PREFIX):
         value = given.get(prefix + suffix)
         if value:
             return prefix + suffix, value
     return _PREFIX + suffix, ""
 
 
-def _split(name: str, value: str, settings: Settings) -> SplitResult:
+def _split(name: str, value: str, settings: Otlp) -> SplitResult:
     """Check the URL as it was given, before anything was appended to it."""
     shown = value
     if "@" in value:

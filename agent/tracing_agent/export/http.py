@@ -18,7 +18,7 @@ from tracing_agent.export.refusals import Refused, by_answer, by_error
 if TYPE_CHECKING:
     from http.client import HTTPConnection
 
-    from tracing_agent.config import Settings
+    from tracing_agent.config_export import Otlp
     from tracing_agent.export.notices import Outage
     from tracing_agent.export.pace import Pace
 
@@ -32,7 +32,7 @@ _GZIP_LEVEL = 1
 class Transport:
     """Posts bodies to one endpoint. `Unusable` where the settings name none."""
 
-    def __init__(self, settings: Settings, content_type: str) -> None:
+    def __init__(self, settings: Otlp, content_type: str) -> None:
         self.settings = settings
         self._client: Any = library("http.client")
         self.endpoint = endpoint = Endpoint(settings)
@@ -94,7 +94,7 @@ class Transport:
 
     def _try(self, body: bytes, pace: Pace) -> bytes:
         try:
-            status, content, after, location = self._attempt(body, pace)
+            status, content, after, location = self.attempt(body, pace)
         except Unusable as unusable:
             raise Refused("settings", str(unusable)) from None
         except (OSError, self._client.HTTPException) as error:
@@ -107,7 +107,8 @@ class Transport:
             return content
         raise by_answer(self.endpoint, status, _seconds(after), location)
 
-    def _attempt(self, body: bytes, pace: Pace) -> tuple[int, bytes, str | None, str | None]:
+    def attempt(self, body: bytes, pace: Pace) -> tuple[int, bytes, str | None, str | None]:
+        """Post ``body`` once: the status, the response's body, ``Retry-After`` and ``Location``."""
         fresh = self._connection is None
         try:
             return self._exchange(body, pace)

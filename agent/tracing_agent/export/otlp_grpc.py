@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from opentelemetry.sdk.resources import Resource
 
-    from tracing_agent.config import Settings
+    from tracing_agent.config_export import Otlp
     from tracing_agent.export.pace import Pace
     from tracing_agent.trace.span import Span
 
@@ -41,7 +41,7 @@ _abandoned: list[Any] = []
 class OtlpGrpcExporter:
     """Sends batches by the official ``OTLPSpanExporter``."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Otlp) -> None:
         # Both start what cannot be started once the program's main thread has ended, where a short program's first
         # export happens; the rest can be imported then.
 
@@ -164,7 +164,7 @@ class Reports(logging.Filter):
             self._retried(next((item for item in arguments if isinstance(item, (int, float))), 0.0))
 
 
-def _exporter(settings: Settings, insecure: bool, translate: Callable[[Sequence[Span]], Any]) -> Any:
+def _exporter(settings: Otlp, insecure: bool, translate: Callable[[Sequence[Span]], Any]) -> Any:
     hidden = {name: os.environ.pop(name) for name in _TIMEOUTS if not _is_number(os.environ.get(name, "0"))}
     try:
         exporter = _official(settings, insecure)
@@ -179,7 +179,7 @@ def _exporter(settings: Settings, insecure: bool, translate: Callable[[Sequence[
     return exporter
 
 
-def _official(settings: Settings, insecure: bool) -> Any:
+def _official(settings: Otlp, insecure: bool) -> Any:
     import grpc  # type: ignore[import-untyped,unused-ignore]
     from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from opentelemetry.sdk.resources import Resource
 
-    from tracing_agent.config import Settings
+    from tracing_agent.config_export import Otlp
     from tracing_agent.export.pace import Pace
     from tracing_agent.export.sender import Sender
     from tracing_agent.trace.span import Span
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class OtlpHttpExporter:
     """Sends batches as ``http/protobuf`` or ``http/json``, as ``settings.protocol`` says."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Otlp) -> None:
         self.settings = settings
         self._sender: Sender | None = None
         self._unusable = ""

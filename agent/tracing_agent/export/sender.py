@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
-    from tracing_agent.config import Settings
+    from tracing_agent.config_export import Otlp
     from tracing_agent.export.otlp import Encoder
     from tracing_agent.export.otlp_json import JsonEncoder
     from tracing_agent.export.pace import Pace
@@ -35,7 +35,7 @@ _TOO_LARGE = "413"
 class Sender:
     """Encoder and transport of one process. `endpoint.Unusable` where the settings cannot work."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Otlp) -> None:
         self.encoder: Encoder | JsonEncoder
         if settings.protocol == "http/json":
             from tracing_agent.export.otlp_json import JsonEncoder
