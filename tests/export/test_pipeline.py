@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -328,3 +328,22 @@ def together(count: int, work: Any) -> None:
         thread.start()
     for thread in threads:
         thread.join()
+
+
+def test_time_while_somebody_waits() -> None:
+    """A batch that somebody waits for gets ten seconds at most, one that nobody waits for the whole time-out."""
+
+    class Timed(Kept):
+        left: list[float]
+
+        def export(self, spans: Sequence[Any], resource: Any, pace: Pace) -> None:
+            self.left = [*getattr(self, "left", []), pace.left()]
+            super().export(spans, resource, pace)
+
+    timed = Timed()
+    with exporting(timed, batch=2, timeout=3000.0) as running:
+        running.spans("a", "b")
+        until(lambda: timed.names == ["a", "b"])
+        running.spans("c")
+        assert running.pipeline.flush(30)
+    assert timed.left[0] > 1000 and timed.left[1] <= 10

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 # Seconds that a fork waits at most while the export thread sends; and while it imports what it needs (once) or has
 # nothing to do, but may be short of processor time.
 _SENDING_WAIT, _IDLE_WAIT = 0.1, 2.0
+# Seconds for a batch, retries included, while somebody waits for it: a program that flushes by itself would else stand
+# for as long as a dead collector is retried.
+_ASKED_MAX = 10.0
 
 
 class Pipeline:
@@ -206,7 +209,7 @@ class Pipeline:
                     return
                 command = None
             everything = command is not None or self.delay <= 0 or monotonic() >= due
-            if drain.run(everything) or everything:
+            if drain.run(everything, _ASKED_MAX if command is not None else 0.0) or everything:
                 due = monotonic() + self.delay
             if command is not None:
                 drain.flush(command.closing)
