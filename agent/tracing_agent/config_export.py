@@ -43,9 +43,12 @@ class Otlp:
 
     signal = "TRACES"
     variables: list[Variable]
+    #: Under these names the variables are found, in this order.
+    prefixes: tuple[str, ...] = ("OTEL_EXPORTER_OTLP_TRACES_", _PREFIX)
 
     def __init__(self, read: Reader, signal: str) -> None:
         self.signal = signal
+        self.prefixes = (f"{_PREFIX}{signal}_", _PREFIX)
         self.variables = read.variables
         self.read_otlp(read)
 
@@ -92,10 +95,17 @@ class Batch:
         self.timeout = read.milliseconds(prefix + "EXPORT_TIMEOUT", 30000, "time for one batch, retries included")
 
 
-class Zipkin:
-    """Where spans are sent to Zipkin. ``timeout`` in milliseconds."""
+class Zipkin(Otlp):
+    """Where spans are sent to Zipkin: what is a variable of OTLP only has its default."""
+
+    prefixes = ("OTEL_EXPORTER_ZIPKIN_",)
 
     def __init__(self, read: Reader) -> None:
+        self.variables = read.variables
+        self.protocol, self.compression = "zipkin", "none"
+        self.headers = {}
+        self.certificate = self.client_key = self.client_certificate = ""
+        self.insecure = False
         self.endpoint = read.text(
             "OTEL_EXPORTER_ZIPKIN_ENDPOINT", "http://localhost:9411/api/v2/spans", "where to send spans to Zipkin"
         )

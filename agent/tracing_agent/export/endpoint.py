@@ -44,6 +44,8 @@ class Endpoint:
         self.name, given = _variable(settings, "ENDPOINT")
         parts = _split(self.name, given or settings.endpoint, settings)
         parts = urlsplit(settings.endpoint)
+        #: What is appended to the variable's value.
+        self.appended = f"/v1/{settings.signal.lower()}" if self.name == f"{_PREFIX}ENDPOINT" else ""
         self.secure = parts.scheme.lower() == "https"
         self.host = parts.hostname or ""
         self.port = parts.port or (443 if self.secure else 80)
@@ -178,11 +180,11 @@ def _unreadable(settings: Otlp, suffix: str, error: Exception) -> str:
 def _variable(settings: Otlp, suffix: str) -> tuple[str, str]:
     """The variable that decides, and its value: the signal's own before the general one."""
     given = {variable.name: variable.value for variable in settings.variables}
-    for prefix in (f"{_PREFIX}{settings.signal}_", _PREFIX):
+    for prefix in settings.prefixes:
         value = given.get(prefix + suffix)
         if value:
             return prefix + suffix, value
-    return _PREFIX + suffix, ""
+    return settings.prefixes[-1] + suffix, ""
 
 
 def _split(name: str, value: str, settings: Otlp) -> SplitResult:

@@ -95,4 +95,4 @@ def _grpc_port(endpoint: Endpoint) -> str:
 
 
 def _appended(endpoint: Endpoint) -> str:
-    return "" if "TRACES" in endpoint.name else " (/v1/traces is appended to it)"
+    return f" ({endpoint.appended} is appended to it)" if endpoint.appended else ""

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tracing_agent.export.otlp import Encoder
     from tracing_agent.export.otlp_json import JsonEncoder
     from tracing_agent.export.pace import Pace
+    from tracing_agent.export.zipkin import ZipkinEncoder
     from tracing_agent.trace.span import Span
 
     Messages = Sequence[tuple[InstrumentationScope, bytes]]
@@ -36,11 +37,15 @@ class Sender:
     """Encoder and transport of one process. `endpoint.Unusable` where the settings cannot work."""
 
     def __init__(self, settings: Otlp) -> None:
-        self.encoder: Encoder | JsonEncoder
+        self.encoder: Encoder | JsonEncoder | ZipkinEncoder
         if settings.protocol == "http/json":
             from tracing_agent.export.otlp_json import JsonEncoder
 
             self.encoder, self.said, content_type = JsonEncoder(), from_json, "application/json"
+        elif settings.protocol == "zipkin":
+            from tracing_agent.export.zipkin import ZipkinEncoder, said
+
+            self.encoder, self.said, content_type = ZipkinEncoder(), said, "application/json"
         else:
             from tracing_agent.export.otlp import Encoder
 
