@@ -58,7 +58,7 @@ class Agent:
             timeout=settings.export_timeout / 1000,
         )
         self.provider = TracerProvider(
-            sampler=sampler_of(settings),
+            sampler=sampler_of(settings.sampling),
             resource=self._resource,
             shutdown_on_exit=False,
             id_generator=_id_generator(settings),

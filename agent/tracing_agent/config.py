@@ -7,21 +7,13 @@ from tracing_agent.config_http import Http
 from tracing_agent.config_logs import Logs
 from tracing_agent.config_propagation import Propagation
 from tracing_agent.config_reader import Reader
+from tracing_agent.config_sampling import Sampling
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 LOG_LEVELS = {"none": 0, "error": 1, "warn": 2, "warning": 2, "info": 3, "debug": 4}
-
-SAMPLERS = (
-    "always_on",
-    "always_off",
-    "traceidratio",
-    "parentbased_always_on",
-    "parentbased_always_off",
-    "parentbased_traceidratio",
-)
 
 
 class Settings(Otlp):
@@ -93,10 +85,8 @@ class Settings(Otlp):
         self.id_generator = read.text("OTEL_PYTHON_ID_GENERATOR", "random", "who makes ids: random, or an entry point")
 
     def _sampling(self, read: Reader) -> None:
-        self.sampler = read.text("OTEL_TRACES_SAMPLER", "parentbased_always_on", "sampler: " + ", ".join(SAMPLERS))
-        self.sampler_argument = read.text(
-            "OTEL_TRACES_SAMPLER_ARG", "", "the sampler's argument, e.g. a ratio from 0 to 1"
-        )
+        self.sampling = Sampling(read)
+        self.sampler, self.sampler_argument = self.sampling.name, self.sampling.argument
 
     def _limits(self, read: Reader) -> None:
         count = read.limit("OTEL_ATTRIBUTE_COUNT_LIMIT", 128, "attributes of anything")

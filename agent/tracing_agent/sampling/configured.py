@@ -2,20 +2,42 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from tracing_agent.faults import WARN, say
+from tracing_agent.config_sampling import SAMPLERS
+from tracing_agent.faults import WARN, describe, say
+from tracing_agent.sampling.own import Own
+from tracing_agent.sampling.probability import ratio_rule
 from tracing_agent.trace.sdk import sampling
 
 if TYPE_CHECKING:
-    from tracing_agent.config import Settings
+    from collections.abc import Callable
+
+    from tracing_agent.config_sampling import Sampling
+
+_GROUP = "opentelemetry_traces_sampler"
+_PARENTED = "parentbased_"
 
 
-def sampler_of(settings: Settings) -> sampling.Sampler:
-    """The sampler of ``OTEL_TRACES_SAMPLER``; the default, said once, for one that is not known."""
-    name, argument = settings.sampler.lower(), settings.sampler_argument
-    ratio = 1.0
-    if name.endswith("traceidratio") and argument:
+def sampler_of(settings: Sampling) -> sampling.Sampler:
+    """The sampler of ``OTEL_TRACES_SAMPLER``; the default, said once, for one that cannot be had."""
+    name = settings.name.lower()
+    known: dict[str, Callable[[], sampling.Sampler]] = {
+        "always_on": lambda: sampling.ALWAYS_ON,
+        "always_off": lambda: sampling.ALWAYS_OFF,
+        "traceidratio": lambda: _ratio(settings),
+    }
+    if name in ("parentbased_always_on", "parentbased_always_off"):
+        return sampling.DEFAULT_ON if name == "parentbased_always_on" else sampling.DEFAULT_OFF
+    if name in SAMPLERS:
+        sampler = known[name.removeprefix(_PARENTED)]()
+        return sampling.ParentBased(sampler) if name.startswith(_PARENTED) else sampler
+    return _registered(settings)
+
+
+def _ratio(settings: Sampling) -> sampling.Sampler:
+    ratio, argument = 1.0, settings.argument
+    if argument:
         try:
             ratio = float(argument)
         except ValueError:
@@ -23,19 +45,24 @@ def sampler_of(settings: Settings) -> sampling.Sampler:
         if not 0.0 <= ratio <= 1.0:
             say(WARN, f"OTEL_TRACES_SAMPLER_ARG={argument!r} is not a number from 0 to 1; using 1.0 instead")
             ratio = 1.0
-    known: dict[str, sampling.Sampler] = {
-        "always_on": sampling.ALWAYS_ON,
-        "always_off": sampling.ALWAYS_OFF,
-        "parentbased_always_on": sampling.DEFAULT_ON,
-        "parentbased_always_off": sampling.DEFAULT_OFF,
-    }
-    if name == "traceidratio":
-        return sampling.TraceIdRatioBased(ratio)
-    if name == "parentbased_traceidratio":
-        return sampling.ParentBased(sampling.TraceIdRatioBased(ratio))
-    if name not in known:
-        say(
-            WARN,
-            f"OTEL_TRACES_SAMPLER={settings.sampler!r} is not known; using 'parentbased_always_on' instead",
-        )
-    return known.get(name, sampling.DEFAULT_ON)
+    return Own(ratio_rule(ratio), f"TraceIdRatioBased{{{ratio}}}")
+
+
+def _registered(settings: Sampling) -> sampling.Sampler:
+    """A sampler of another distribution: a factory that takes the argument as text, as contrib's are."""
+    # Reading what is installed takes milliseconds.
+    from importlib_metadata import entry_points
+
+    name, reason = settings.name, f"not one of {', '.join(SAMPLERS)}, and no installed distribution registers it"
+    for entry in entry_points(group=_GROUP):
+        if entry.name.lower() != name.lower():
+            continue
+        try:
+            sampler: Any = entry.load()(settings.argument)
+            if isinstance(sampler, sampling.Sampler):
+                return sampler
+            reason = f"not usable: {entry.value} gave a {type(sampler).__name__}"
+        except Exception as error:
+            reason = f"not usable: {entry.value} failed ({describe(error)})"
+    say(WARN, f"OTEL_TRACES_SAMPLER={name!r} is {reason}; using 'parentbased_always_on' instead")
+    return sampling.DEFAULT_ON

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry.trace import INVALID_SPAN, NonRecordingSpan, SpanKind
 
 from tracing_agent.propagation.remote import Remote
-from tracing_agent.trace.engine import DROP, LOW, SAMPLE, below, new
+from tracing_agent.trace.engine import DROP, SAMPLE, below, new
+from tracing_agent.trace.rule import Facts, Undecided
 from tracing_agent.trace.sdk import BAGGAGE_KEY, SPAN_KEY, SUPPRESS_KEY, Context, attach, current, detach
 from tracing_agent.trace.span import RANDOM, SAMPLED, Dropped, SilentTrace, Span, Trace, span_context
 
@@ -104,9 +105,11 @@ def receiver(engine: Engine, operation: Operation) -> Callable[[Any], Span | Dro
         # The usual ways of `Engine.trace_for`, without its steps: this is done for every request.
         rule = engine.rule
         if up is None and rule is not None:
-            id = trace_id()
-            sampled = id & LOW < rule[0]
-            trace = Trace(id, engine.random | SAMPLED if sampled else engine.random, "", sampled)
+            sampled = rule.sampled
+            if sampled is None:
+                trace = rule.trace(trace_id(), engine.random, "")
+            else:
+                trace = Trace(trace_id(), engine.random | SAMPLED if sampled else engine.random, "", sampled)
         else:
             trace = engine.trace_for(up)
         engine.started += 1
@@ -161,12 +164,12 @@ def carried(engine: Engine, key: int) -> Span | Dropped | None:
 
 
 def admit(engine: Engine, span: Span) -> Span | Dropped:
-    """Show a begun span, with the attributes it has by now, to a custom sampler and to span processors.
+    """Show a begun span, with the attributes it has by now, to a sampler that wants to see it and to span processors.
 
     Only where ``deferred``; gives what is to be used instead: the span, or a `Dropped` with its identity.
     """
-    context = _told(span, current())
     if engine.rule is None:
+        context = _told(span, current())
         result = engine.sampler.should_sample(
             context, span.trace.id, span._name, span.origin.kind, span._attributes, tuple(span._links)
         )
@@ -179,8 +182,14 @@ def admit(engine: Engine, span: Span) -> Span | Dropped:
             return Dropped(span.trace, span.span_id)
         if result.attributes:
             span.set_attributes(result.attributes)
+    elif type(span.trace) is Undecided:
+        facts = Facts(span._name, span.origin.kind, span._attributes, span.__dict__.pop("sent", {}))
+        trace = span.trace = span.trace.settled(facts)
+        if not trace.recorded:
+            engine.unsampled += 1
+            return Dropped(trace, span.span_id)
     if engine.watched:
-        engine.show_start(span, context)
+        engine.show_start(span, _told(span, current()))
     return span
 
 

@@ -18,6 +18,7 @@ from opentelemetry.trace import SpanContext
 from tracing_agent.faults import fault
 from tracing_agent.trace import sdk
 from tracing_agent.trace.carrier import Carrier
+from tracing_agent.trace.rule import Facts, Undecided
 from tracing_agent.trace.sdk import BAGGAGE_KEY, SPAN_KEY, Context, current
 from tracing_agent.trace.span import RANDOM, SAMPLED, Dropped, Origin, Span, Trace
 
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace.id_generator import IdGenerator
     from opentelemetry.trace import Link, SpanKind
 
-LOW = (1 << 64) - 1
 DROP, SAMPLE = sdk.sampling.Decision.DROP, sdk.sampling.Decision.RECORD_AND_SAMPLE
 ONLY = sdk.sampling.Decision.RECORD_ONLY
 new: Callable[[type[Span]], Span] = object.__new__
@@ -104,9 +104,12 @@ class Engine:
         """Let ``sampler`` decide."""
         self.sampler = sampler
         self.rule = sdk.plain_rule(sampler)
-        #: Whether a child's parent decides, by the built-in rule.
-        self.parented = self.rule is not None and self.rule[1]
-        self.deferred = self.watched or self.rule is None
+        #: Whether the parent of a span decides, where that is a span of this process.
+        rule = self.rule
+        self.parented = rule is not None and rule.within
+        self.deferred = self.watched or rule is None or rule.late
+        #: The lower-case names of the request headers that decide.
+        self.headers = () if rule is None else rule.headers
 
     def watch(self) -> None:
         """Span processors were added: they see every span from now on."""
@@ -203,7 +206,9 @@ class Engine:
         elif rule is None:
             trace, result = self.ask(up, origin, name, context, attributes, links)
         else:
-            trace, result = self.follow(up) if up is not None and rule[1] else self.decide(up), None
+            trace, result = self.follow(up) if up is not None and rule.parented else self.decide(up), None
+            if type(trace) is Undecided:
+                trace = trace.settled(Facts(name, origin.kind, attributes or {}, {}))
         if not trace.flags & SAMPLED:
             self.unsampled += 1
         if not trace.recorded:
@@ -235,22 +240,16 @@ class Engine:
             return Trace(up.trace_id, flags, up.trace_state.to_header(), bool(flags & SAMPLED))
         if up.deferred and self.rule is not None:
             # The caller has left the decision to us; without ids there is nothing to continue but its wish.
-            return self.decide(None) if not up.trace_id else self._ruled(up.trace_id, up.flags & RANDOM, up.state)
+            return self.rule.trace(up.trace_id, up.flags & RANDOM, up.state) if up.trace_id else self.decide()
         id = up.trace_id or self.ids.generate_trace_id()
         return Trace(id, up.flags, up.state, bool(up.flags & SAMPLED), up.debug)
 
     def decide(self, up: Any = None) -> Trace:
-        """The trace of a root, or of a child where the built-in sampler does not look at the parent."""
-        if up is None:
-            return self._ruled(self.ids.generate_trace_id(), self.random, "")
-        parent = self.follow(up)
-        return self._ruled(parent.id, parent.flags & RANDOM, parent.state)
-
-    def _ruled(self, id: int, random: int, state: str) -> Trace:
+        """The trace of a root, or of a child where the sampler that we know does not leave it to the parent."""
         assert self.rule is not None
-        if id & LOW < self.rule[0]:
-            return Trace(id, random | SAMPLED, state, True)
-        return Trace(id, random, state, False)
+        if up is None:
+            return self.rule.trace(self.ids.generate_trace_id(), self.random, "")
+        return self.rule.below(self.follow(up), up)
 
     def ask(
         self,
@@ -290,7 +289,7 @@ class Engine:
         """The trace of a new span below ``up``; recorded for now where only `admit` can decide."""
         rule = self.rule
         if rule is not None:
-            return self.follow(up) if up is not None and rule[1] else self.decide(up)
+            return self.follow(up) if up is not None and rule.parented else self.decide(up)
         if up is None:
             return Trace(self.ids.generate_trace_id(), self.random, "", True)
         parent = self.follow(up)

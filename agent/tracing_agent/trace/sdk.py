@@ -44,7 +44,8 @@ finally:
 
 from opentelemetry.trace.propagation import get_current_span, set_span_in_context  # noqa: E402
 
-_ALL = 1 << 64
+from tracing_agent.trace.rule import Bound, Every, Rule  # noqa: E402
+
 _version = tuple(int(part) for part in _sdk_version.split(".")[:2])
 
 
@@ -83,15 +84,10 @@ def _baggage_key() -> str:
 BAGGAGE_KEY = _baggage_key()
 
 
-def plain_rule(sampler: sampling.Sampler) -> tuple[int, bool] | None:
-    """A built-in sampler as (bound on the low 64 bits of a root's trace id, whether the parent decides).
-
-    None for any other sampler: that one has to be asked for every span.
-    """
-    bound = _bound(sampler)
-    if bound is not None:
-        return bound, False
-    if type(sampler) is sampling.ParentBased:
+def plain_rule(sampler: sampling.Sampler) -> Rule | None:
+    """What a built-in sampler, or one of ours, comes down to; None for any other: it has to be asked for every span."""
+    rule = _root_rule(sampler)
+    if rule is None and type(sampler) is sampling.ParentBased:
         delegates = [
             getattr(sampler, name, None)
             for name in (
@@ -102,20 +98,21 @@ def plain_rule(sampler: sampling.Sampler) -> tuple[int, bool] | None:
             )
         ]
         usual = [sampling.ALWAYS_ON, sampling.ALWAYS_ON, sampling.ALWAYS_OFF, sampling.ALWAYS_OFF]
-        bound = _bound(getattr(sampler, "_root", None))
-        if bound is not None and all(a is b for a, b in zip(delegates, usual, strict=True)):
-            return bound, True
-    return None
+        root = _root_rule(getattr(sampler, "_root", None))
+        if root is not None and all(a is b for a, b in zip(delegates, usual, strict=True)):
+            return root.followed()
+    return rule
 
 
-def _bound(sampler: object) -> int | None:
+def _root_rule(sampler: object) -> Rule | None:
     if sampler is sampling.ALWAYS_ON:
-        return _ALL
+        return Every(True)
     if sampler is sampling.ALWAYS_OFF:
-        return 0
+        return Every(False)
     if type(sampler) is sampling.TraceIdRatioBased:
-        return int(sampler.bound)
-    return None
+        return Bound(int(sampler.bound))
+    rule = getattr(sampler, "rule", None)
+    return rule if isinstance(rule, Rule) else None
 
 
 def set_global(provider: _trace_api.TracerProvider) -> bool:
