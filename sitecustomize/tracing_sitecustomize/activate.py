@@ -37,6 +37,23 @@ def activate() -> None:
     when_executed("opentelemetry.propagate", _propagate)
     # What a traced program starts may be anything, and may have its stderr read: it is not told what it lacks.
     os.environ["_TRACING_AGENT_PARENT"] = str(os.getpid())
+    _asked()
+
+
+def _asked() -> None:
+    """What only those who look for a fault ask for."""
+    wanted, told = os.environ.get("OTEL_PYTHON_DOCTOR_SIGNAL"), os.environ.get("_TRACING_AGENT_DOCTOR")
+    try:
+        if wanted:
+            from tracing_doctor.live import listen
+
+            listen(wanted)
+        if told:
+            from tracing_doctor.probe import begin
+
+            begin(told)
+    except Exception as error:
+        fault("the doctor", error)
 
 
 class _Hook:

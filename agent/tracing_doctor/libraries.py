@@ -1,0 +1,129 @@
+"""What became of each library that can be traced, in this process, and what to do about it."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module, metadata
+from typing import Any
+
+from tracing_agent.faults import describe
+from tracing_instrumentations.registry import LIBRARIES, Library
+
+#: The states that a library can be in; only the last four are problems.
+STATES = (
+    "patched",
+    "not imported",
+    "not installed",
+    "disabled",
+    "target missing",
+    "failed",
+    "switched off",
+    "unhooked",
+)
+
+_MISSING = "not patched: "
+
+
+def libraries() -> list[dict[str, Any]]:
+    """Each supported library as plain values: ``name``, ``distribution``, ``installed`` (a version, "" if not),
+    ``tested`` (the oldest version and the first that was not tested), ``in_range``, ``state`` (one of `STATES`),
+    ``reason`` and ``next``.
+    """
+    return [_library(library) for library in LIBRARIES]
+
+
+def import_all() -> dict[str, str]:
+    """Import every installed library as a program would; by name, why that failed."""
+    failed = {}
+    for library in LIBRARIES:
+        if _installed(library) and not _disabled(library):
+            try:
+                import_module(library.triggers[0])
+            except Exception as error:
+                failed[library.name] = describe(error)
+    return failed
+
+
+def _library(library: Library) -> dict[str, Any]:
+    installed = _installed(library)
+    oldest, untested = ((".".join(map(str, version))) for version in library.tested)
+    state, reason, following = _state(library, installed)
+    return {
+        "name": library.name,
+        "distribution": library.distribution,
+        "installed": installed,
+        "tested": [oldest, untested],
+        "in_range": not installed or library.tested[0] <= _numbers(installed) < library.tested[1],
+        "state": state,
+        "reason": reason,
+        "next": following,
+    }
+
+
+def _state(library: Library, installed: str) -> tuple[str, str, str]:
+    """(state, reason, what to do)."""
+    name, tested = library.name, library.tested
+    wanted = f"{'.'.join(map(str, tested[0]))} or later, before {'.'.join(map(str, tested[1]))}"
+    agent_module = sys.modules.get("tracing_agent.agent")
+    agent = agent_module.running() if agent_module is not None else None
+    found = agent.states.get(name, "") if agent is not None else ""
+    if agent_module is not None:
+        breaker = agent_module.BREAKERS.get(name)
+        if breaker is not None and breaker.open:
+            return (
+                "switched off",
+                f"after {breaker.count} faults of the agent, the last: {breaker.last}",
+                "report it with this line; the next start of the process traces it again",
+            )
+    if found == "patched":
+        return "patched", "", ""
+    if found.startswith("disabled") or _disabled(library):
+        return (
+            "disabled",
+            "by OTEL_PYTHON_DISABLED_INSTRUMENTATIONS",
+            f"take {name} (or *) out of OTEL_PYTHON_DISABLED_INSTRUMENTATIONS to trace it",
+        )
+    if found.startswith(_MISSING):
+        reason = found.removeprefix(_MISSING)
+        if reason.endswith(("is missing", "is not imported")) or reason.startswith("AttributeError("):
+            return (
+                "target missing",
+                reason,
+                f"install {library.distribution} {wanted}, or a later version of tracing-agent",
+            )
+        return "failed", reason, f"report it with this line, or install {library.distribution} {wanted}"
+    if any(trigger in sys.modules for trigger in library.triggers):
+        return (
+            "unhooked",
+            "it was imported, and the agent could not patch it",
+            "see the lines of the agent; the program must not set up imports before the agent does",
+        )
+    if not installed:
+        return "not installed", "", ""
+    return "not imported", "", f"it is traced as soon as the program imports {library.triggers[0]}"
+
+
+def _installed(library: Library) -> str:
+    try:
+        return str(metadata.version(library.distribution))
+    except Exception:
+        return ""
+
+
+def _disabled(library: Library) -> bool:
+    import os
+
+    from tracing_agent.config import Settings
+
+    disabled = Settings(os.environ).disabled_instrumentations
+    return library.name in disabled or "*" in disabled
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    numbers = []
+    for part in version.split("."):
+        digits = part[: len(part) - len(part.lstrip("0123456789"))]
+        if not digits:
+            break
+        numbers.append(int(digits))
+    return tuple(numbers)

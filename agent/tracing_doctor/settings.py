@@ -1,0 +1,118 @@
+"""The settings as they were read: which differ from the defaults, which were rejected, which nobody reads."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit, urlunsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tracing_agent.config import Settings
+
+_HIDDEN = "****"
+# Read by the API, the SDK or the official exporters, or by other languages' agents in the same deployment.
+_OTHERS = (
+    "OTEL_METRIC",
+    "OTEL_LOG",
+    "OTEL_BLRP_",
+    "OTEL_EXPORTER_OTLP_METRICS_",
+    "OTEL_EXPORTER_OTLP_LOGS_",
+    "OTEL_EXPORTER_PROMETHEUS_",
+    "OTEL_PYTHON_CONTEXT",
+    "OTEL_PYTHON_TRACER_PROVIDER",
+    "OTEL_PYTHON_EXPORTER_OTLP_GRPC_",
+    "OTEL_PYTHON_DOCTOR_",
+    "OTEL_SDK_DISABLED",
+    "OTEL_JAVA",
+    "OTEL_NODE_",
+    "OTEL_DOTNET_",
+    "OTEL_GO_",
+)
+
+
+def changed(settings: Settings) -> list[dict[str, str]]:
+    """Every setting that was given and is not the default: ``name``, ``value`` (secrets hidden), ``default``,
+    ``source``.
+    """
+    return [
+        {
+            "name": variable.name,
+            "value": shown(variable.name, variable.value),
+            "default": variable.default,
+            "source": str(getattr(variable, "source", "") or "environment"),
+        }
+        for variable in settings.variables
+        if variable.value is not None and variable.value != variable.default
+    ]
+
+
+def rejected(settings: Settings) -> list[str]:
+    """One sentence for each value that could not be used, secrets hidden."""
+    sentences = []
+    for sentence in settings.rejected:
+        for variable in settings.variables:
+            if variable.value and sentence.startswith(f"{variable.name}=") and _secret(variable.name):
+                sentence = sentence.replace(repr(variable.value), repr(_HIDDEN))
+        sentences.append(sentence)
+    return sentences
+
+
+def unread(settings: Settings, environ: Mapping[str, str]) -> list[dict[str, str]]:
+    """``OTEL_*`` variables that this agent does not know: ``name``, and ``meant``, the one it is close to, or ""."""
+    known = {variable.name for variable in settings.variables} | {"OTEL_SDK_DISABLED", "OTEL_PYTHON_DOCTOR_SIGNAL"}
+    found = []
+    for name in sorted(environ):
+        if name.startswith("OTEL_") and name not in known and not name.startswith(_OTHERS):
+            close = get_close_matches(name, known, 1, 0.85)
+            found.append({"name": name, "meant": close[0] if close else ""})
+    return found
+
+
+def shown(name: str, value: str | None) -> str:
+    """A variable's value as it may be seen by everybody."""
+    if not value:
+        return ""
+    if _secret(name):
+        pairs = (part.partition("=") for part in value.split(",") if part.strip())
+        return ",".join(f"{key.strip()}={_HIDDEN}" if equals else _HIDDEN for key, equals, _ in pairs)
+    if "@" in value and "://" in value:
+        try:
+            parts = urlsplit(value)
+            return urlunsplit(parts._replace(netloc=f"{_HIDDEN}@{parts.netloc.rpartition('@')[2]}"))
+        except ValueError:
+            return _HIDDEN
+    return value
+
+
+def _secret(name: str) -> bool:
+    return name.endswith(("_HEADERS", "_TOKEN", "_KEY", "_PASSWORD")) and not name.endswith("_CLIENT_KEY")
+
+
+def resolved(settings: Settings) -> dict[str, Any]:
+    """Where spans go, as the settings say: plain values, no secrets."""
+    from tracing_agent.export.endpoint import Endpoint, Unusable, grpc_endpoint
+
+    found: dict[str, Any] = {
+        "exporters": list(settings.exporters),
+        "protocol": settings.protocol,
+        "endpoint": shown("", settings.endpoint),
+        "headers": sorted(settings.headers),
+        "compression": settings.compression,
+        "timeout_ms": settings.timeout,
+        "proxy": "",
+        "unusable": "",
+    }
+    if "otlp" in settings.exporters:
+        try:
+            if settings.protocol == "grpc":
+                found["endpoint"] = grpc_endpoint(settings)[0]
+            else:
+                endpoint = Endpoint(settings)
+                proxy = endpoint.proxy()
+                found["endpoint"] = endpoint.shown
+                found["proxy"] = f"{proxy.host}:{proxy.port}" if proxy is not None else ""
+        except Unusable as unusable:
+            found["unusable"] = str(unusable)
+    return found
