@@ -36,23 +36,39 @@ def unpeered(connection: Any) -> Any:
     return connection
 
 
+def _copy_of(mapping: type[Any]) -> type[Any]:
+    """The mapping of requests as we give it to urllib3, which copies it once more: as what it is made of.
+
+    That takes a tenth of the time, which pays for a part of what we take.
+    """
+
+    class Copy(mapping):  # type: ignore[misc]
+        def copy(self) -> Any:
+            copied = object.__new__(mapping)
+            copied._store = self._store.copy()
+            return copied
+
+    return Copy
+
+
 class Headers:
     """Writes context into copies of headers: the caller's stay as they are, and win where they are baggage."""
 
     def __init__(self, mapping: type[Any]) -> None:
-        self._mapping = mapping
-        # Copied as what it is made of, the mapping of requests takes a tenth of the time.
-        self._fast = isinstance(getattr(mapping(), "_store", None), dict)
+        # The mapping of requests, which keeps name and value by lower-case name; None for any other.
+        self._mapping = mapping if isinstance(getattr(mapping(), "_store", None), dict) else None
+        self._copy = _copy_of(mapping)
 
     def written(self, carrier: Carrier, identity: Span | Dropped, headers: Any) -> Any:
         """A copy with context; what there was of the chosen formats is the program's, and is replaced."""
-        if type(headers) is not self._mapping or not self._fast:
+        if type(headers) is not self._mapping:
             return self._any(carrier, identity, headers)
-        copied = object.__new__(self._mapping)
+        copied = object.__new__(self._copy)
         store = copied._store = headers._store.copy()
         theirs = store.get("baggage")
         for field in carrier.fields:
-            store.pop(field, None)
+            if field in store:
+                del store[field]
         carrier.inject(identity, copied.__setitem__)
         if theirs is not None:
             store["baggage"] = theirs

@@ -49,10 +49,11 @@ class Requests(Client):
 
     def url(self, request: PreparedRequest) -> str:
         url: Any = request.url
-        return url if type(url) is str else url.decode("utf-8", "replace") if type(url) is bytes else str(url or "")
+        return url.decode("utf-8", "replace") if type(url) is bytes else str(url or "")
 
     def start(self, span: Span, request: PreparedRequest) -> None:
-        client_request(span, self._methods, request.method or "", self.url(request))
+        url: Any = request.url
+        client_request(span, self._methods, request.method or "", url if type(url) is str else self.url(request))
         if self._capture is not None:
             self._capture.record(span.values, pairs(request.headers))
 
@@ -66,6 +67,11 @@ class Requests(Client):
         if not any(kind.__module__ == "requests.exceptions" for kind in type(error).__mro__):
             return False
         return getattr(error, "request", None) in (None, request)
+
+
+def of_http(request: Any) -> bool:
+    """Whether a request's URL is one of HTTP, or of what has a name of its own on top of it."""
+    return str(getattr(request, "url", None)).lower().startswith("http")
 
 
 def adopter(native: type, transport: Wrap, engine: Engine) -> Callable[..., None]:
@@ -113,7 +119,7 @@ def targets(requests: ModuleType) -> dict[str, tuple[Target, ...]]:
     by_request, by_chunks = attempts.handed(copies.request), attempts.handed(copies.chunked)
 
     def transport(original: Any, engine: Engine) -> Any:
-        return attempts.inside(by_request(original, engine), engine)
+        return attempts.inside(by_request(original, engine), engine, of_http)
 
     def send(original: Any, engine: Engine) -> Any:
         if requests.__build__ < _CHUNKED_BY_URLLIB3:

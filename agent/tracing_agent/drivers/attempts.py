@@ -47,6 +47,7 @@ class Attempts:
     def request(self, original: Any, engine: Engine) -> Any:
         """The outermost method, ``original(self, request, ...)``: from here to its end it is one request."""
         blames, fault = self._client(engine.http or HttpSettings()).blames, self._operation.breaker.fault
+        finish_at = engine.finish_at
 
         def wrapper(self: Any, request: Any, *args: Any, **kwargs: Any) -> Any:
             around = SENDING.get()
@@ -64,7 +65,10 @@ class Attempts:
             finally:
                 over(sending, token)
             if sending.done is not None:
-                _settle(sending, fault)
+                try:
+                    finish_at(sending.done, sending.end)
+                except Exception as error:
+                    fault(error)
             return response
 
         return wrapper
@@ -107,13 +111,13 @@ class Attempts:
 
         return wrapper
 
-    def inside(self, original: Any, engine: Engine) -> Any:
-        """As `attempt`, for a method that is traced within `request` only."""
+    def inside(self, original: Any, engine: Engine, applies: Callable[[Any], bool]) -> Any:
+        """As `attempt`, for a method that is traced within `request` only, and if ``applies(request)``."""
         wrapped = self.attempt(original, engine)
 
         def wrapper(self: Any, request: Any, *args: Any, **kwargs: Any) -> Any:
             sending = SENDING.get()
-            call = original if sending is None or sending.over else wrapped
+            call = original if sending is None or sending.over or not applies(request) else wrapped
             return call(self, request, *args, **kwargs)
 
         return wrapper

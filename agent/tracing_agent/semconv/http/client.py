@@ -35,17 +35,32 @@ def client_request(span: Span, known: frozenset[str], method: str, url: str) -> 
         values["http.request.method"] = span._name = method
     else:
         span._name = method_of(values, method, known)
-    scheme, authority, tail = split(url)
-    values["url.full"] = url if "@" not in authority and "?" not in tail else _redacted(scheme, authority, tail)
-    if len(url) > LONGEST:
-        values["url.full"] = values["url.full"][:LONGEST]
-    address, port = host_port(authority)
+    end = url.find("/", url.find("://") + 3)
+    origin = url[:end] if end > 0 else url
+    plain, address, port = _origins.get(origin) or _origin(origin)
+    if plain and "?" not in url and len(url) <= LONGEST:
+        values["url.full"] = url
+    else:
+        values["url.full"] = _redacted(url)[:LONGEST]
     if address:
         values["server.address"] = address
-        if port is None:
-            port = PORTS.get(scheme.lower())
         if port is not None:
             values["server.port"] = port
+
+
+# By what comes before a URL's path: whether nothing in it has to be redacted, address, and port. Whoever makes the
+# program send requests may choose it.
+_origins: dict[str, tuple[bool, str, int | None]] = {}
+_ORIGINS_MAX, _ORIGIN_LONGEST = 512, 255
+
+
+def _origin(origin: str) -> tuple[bool, str, int | None]:
+    scheme, authority, rest = split(origin)
+    address, port = host_port(authority)
+    found = not rest and "@" not in authority, address, PORTS.get(scheme.lower()) if port is None else port
+    if len(_origins) < _ORIGINS_MAX and len(origin) <= _ORIGIN_LONGEST:
+        _origins[origin] = found
+    return found
 
 
 def split(url: str) -> tuple[str, str, str]:
@@ -59,7 +74,8 @@ def split(url: str) -> tuple[str, str, str]:
     return scheme, authority, slash + tail
 
 
-def _redacted(scheme: str, authority: str, tail: str) -> str:
+def _redacted(url: str) -> str:
+    scheme, authority, tail = split(url)
     user, at, host = authority.rpartition("@")
     if at:
         host = f"{REDACTED}:{REDACTED}@{host}" if ":" in user else f"{REDACTED}@{host}"

@@ -1,0 +1,129 @@
+"""What a request may cost, counted: calls of ours, garbage, memory, look-ups of the socket's other side."""
+
+from __future__ import annotations
+
+import gc
+import itertools
+import socket
+import sys
+import tracemalloc
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from opentelemetry import trace
+from opentelemetry.sdk.trace import sampling
+
+from clients.library import Library
+from clients.server import Server
+from support.recorder import Recorder
+
+REQUESTS = 30
+
+
+def _calls(work: Callable[[], object]) -> int:
+    """Calls of our functions."""
+    count = 0
+
+    def profile(frame: Any, event: str, argument: Any) -> None:
+        nonlocal count
+        name = frame.f_code.co_filename.replace("\\", "/")
+        if event == "call" and ("/tracing_agent/" in name or "/tracing_instrumentations/" in name):
+            count += 1
+
+    sys.setprofile(profile)
+    try:
+        work()
+    finally:
+        sys.setprofile(None)
+    return count
+
+
+def test_calls(library: Library, server: Server, recorder: Recorder) -> None:
+    """A request costs a few calls of our functions, and fewer where nothing is recorded or nothing may be."""
+    recorder.engine.take = lambda span: None
+    url = server.url()
+    library.get(url)
+    with recorder.tracer.start_as_current_span("caller"):
+        assert _calls(lambda: library.get(url)) <= 28
+    unsampled = Recorder(sampler=sampling.DEFAULT_OFF)
+    with unsampled.tracer.start_as_current_span("caller"):
+        assert _calls(lambda: library.get(url)) <= 18
+    recorder.undo()
+    assert _calls(lambda: library.get(url)) == 0
+
+
+def test_garbage(library: Library, server: Server, recorder: Recorder) -> None:
+    """A request makes no reference cycle of ours."""
+    recorder.engine.take = lambda span: None
+
+    def garbage() -> int:
+        library.get(server.url())
+        gc.collect()
+        gc.disable()
+        try:
+            for _ in range(REQUESTS):
+                library.get(server.url())
+            return gc.collect()
+        finally:
+            gc.enable()
+
+    traced = garbage()
+    recorder.undo()
+    # The server is in the same process, so that the number varies a little.
+    assert traced <= garbage() + REQUESTS
+
+
+def test_nothing_is_kept(library: Library, server: Server, recorder: Recorder) -> None:
+    """user-pain row 31: however many requests there were, to however many URLs, nothing of them is kept."""
+    recorder.engine.take = lambda span: None
+    numbers = itertools.count()
+
+    ours = [tracemalloc.Filter(True, f"*/{package}/*") for package in ("tracing_agent", "tracing_instrumentations")]
+
+    def memory() -> int:
+        for _ in range(REQUESTS):
+            library.get(server.url(f"/ok?{next(numbers)}"))
+        gc.collect()
+        return sum(block.size for block in tracemalloc.take_snapshot().filter_traces(ours).statistics("filename"))
+
+    tracemalloc.start()
+    try:
+        found = [memory() for _ in range(4)]
+    finally:
+        tracemalloc.stop()
+    # What the connection keeps is kept once.
+    assert found[-1] - found[1] < 1000
+
+
+def test_peer_is_asked_for_once_a_connection(
+    library: Library, server: Server, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The socket's other side is looked up when a connection is made, and for none of its requests."""
+    asked: list[Any] = []
+
+    class Socket(socket.socket):
+        def getpeername(self) -> Any:
+            asked.append(self)
+            return super().getpeername()
+
+    monkeypatch.setattr(socket, "socket", Socket)
+    for _ in range(5):
+        library.get(server.url())
+    ours = {id(one) for one in asked}
+    assert len(ours) == 1
+    assert len(asked) <= 2
+    assert {span["attributes"]["network.peer.port"] for span in recorder.spans()} == {server.port}
+
+
+def test_spans_are_not_current_below(library: Library, server: Server, recorder: Recorder) -> None:
+    """A request is a leaf: no context is made for it, and the caller's span stays the current one."""
+    seen: list[trace.Span] = []
+
+    def body() -> Any:
+        seen.append(trace.get_current_span())
+        yield b"x"
+
+    with recorder.tracer.start_as_current_span("caller") as caller:
+        library.send("POST", server.url("/echo"), body=body())
+    assert seen == [caller]
