@@ -690,3 +690,19 @@ def test_the_other_side(recorder: Recorder, client: Any, headers: Any, expected:
     asyncio.run(ask_asgi(Starlette(routes=[Route("/", fine)]), Ask("/"), scope))
     attributes = recorder.spans()[0]["attributes"]
     assert sorted(name for name in attributes if name.startswith(("client.", "network.peer"))) == expected
+
+
+@pytest.mark.parametrize("captured", [None, {"server_request": ".*"}], ids=["plain", "captured"])
+def test_less_in_the_scope(recorder: Recorder, captured: dict[str, str] | None) -> None:
+    """A scope of no more than type, method and path, as tests and adapters make them, is traced and gets no headers."""
+    recorder.engine.http = HttpSettings(captured=captured)
+    scopes: list[dict[str, Any]] = []
+
+    async def keep(request: Request) -> Response:
+        scopes.append(dict(request.scope))
+        return Response()
+
+    app = Starlette(routes=[Route("/", keep)])
+    assert asyncio.run(ask_asgi(app, Ask("/"), {"type": "http", "method": "GET", "path": "/"})).status == 200
+    assert [span["name"] for span in recorder.spans()] == ["GET /"]
+    assert "headers" not in scopes[0]

@@ -57,11 +57,12 @@ def server(operation: Operation, aside: Callable[[Any], Any], quiet: Quiet = ())
             exchange: Response | Connection | None = None
             try:
                 headers: dict[bytes, bytes] = {}
-                given = scope["headers"]
-                if type(given) is not list:
+                # Tests and adapters call applications too, with less in the scope than servers put there.
+                given = scope.get("headers")
+                if type(given) is not list and given is not None:
                     # Any iterable will do, and it may be one that can be read once.
                     given = scope["headers"] = list(given)
-                for name, value in given:
+                for name, value in given or ():
                     if name in wanted:
                         headers[name] = headers[name] + b"," + value if name in headers else value
                 context = None if aside(self) else open(scope, headers)

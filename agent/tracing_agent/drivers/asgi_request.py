@@ -85,7 +85,8 @@ def protocol(engine: Engine, http: HttpSettings) -> Request:
         if socket:
             websocket_request(span)
         if capture is not None:
-            capture.record(span.values, [(str(n, "latin-1"), str(v, "utf-8", "replace")) for n, v in scope["headers"]])
+            pairs = scope.get("headers") or ()
+            capture.record(span.values, [(str(n, "latin-1"), str(v, "utf-8", "replace")) for n, v in pairs])
         if sizes:
             length = get(b"content-length", b"")
             if length.isdigit():
