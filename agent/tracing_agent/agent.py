@@ -16,6 +16,7 @@ from tracing_agent.export.health import snapshot
 from tracing_agent.export.notices import farewell
 from tracing_agent.export.pipeline import Pipeline
 from tracing_agent.faults import ERROR, INFO, LINES, WARN, fault, say
+from tracing_agent.logs import correlation
 from tracing_agent.operation import BREAKERS
 from tracing_agent.patching.targets import Missing, Patch, apply
 from tracing_agent.resource import resource
@@ -113,6 +114,7 @@ class Agent:
             )
         ending.call(self.close)
         signals.watch()
+        self._correlate()
 
     def adopt(self, theirs: trace.TracerProvider) -> None:
         """The program has a provider of its own: what we trace goes its way, through its sampler and exporters only."""
@@ -126,8 +128,12 @@ class Agent:
             )
             return
         sampler, self._resource, processors = found
+        self._correlate()
         self.provider.follow(sampler, self._resource, processors)
         say(INFO, f"the program set its own TracerProvider ({self.adopted}); all spans go through its exporters")
+
+    def _correlate(self) -> None:
+        correlation.begin(sdk.current, sdk.SPAN_KEY, self._resource.attributes.get("service.name"))
 
     def close(self) -> None:
         """Send what is queued, for at most `EXIT_TIMEOUT` seconds, and say what was lost."""
