@@ -1,0 +1,152 @@
+"""The suites: where each comes from, what it needs, and which of its tests can run on one machine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Suite:
+    """One library's own suite.
+
+    ``distribution`` is its name on PyPI and ``installed`` what is installed of it, with extras. ``requires`` are
+    requirements of the tests alone. ``arguments`` go to pytest; ``{NAME}`` in them and in ``variables`` is a variable
+    of the services. ``spans`` says whether the suite drives calls that we trace, so that none received is a failure.
+    ``added`` are files that the tests import and the source distribution lacks: where they belong, and our stand-in.
+    """
+
+    name: str
+    distribution: str
+    installed: str
+    requires: tuple[str, ...]
+    arguments: tuple[str, ...] = ()
+    services: tuple[str, ...] = ()
+    variables: Mapping[str, str] = field(default_factory=dict)
+    added: Mapping[str, str] = field(default_factory=dict)
+    spans: bool = True
+
+
+#: redis-py's tests that want a cluster of six nodes, replicas, TLS, Redis Stack or Redis Enterprise.
+OUT_OF_REACH = (
+    "not onlycluster and not redismod and not ssl and not replica and not cp_integration"
+    " and not multidb_integration and not experimental"
+)
+
+SUITES = (
+    Suite(
+        name="requests",
+        distribution="requests",
+        installed="requests[socks]",
+        requires=("pytest-httpbin==2.1.0", "httpbin~=0.10.0", "pytest-mock", "trustme"),
+        arguments=("tests",),
+    ),
+    Suite(
+        name="uvicorn",
+        distribution="uvicorn",
+        installed="uvicorn[standard]",
+        requires=(
+            "pytest-mock",
+            "pytest-xdist",
+            "pytest-codspeed",
+            "trustme",
+            "cryptography",
+            "httpx2",
+            "a2wsgi",
+            "wsproto",
+            "zttp",
+        ),
+        # Its own setting is eight processes.
+        arguments=("-n", "0", "tests"),
+        # Its applications are bare functions, which nothing here describes.
+        spans=False,
+    ),
+    Suite(
+        name="flask",
+        distribution="flask",
+        installed="flask[async]",
+        # Its tests use a name of pytest's own that 9 no longer has.
+        requires=("asgiref", "greenlet", "python-dotenv", "pytest<9"),
+        arguments=("tests",),
+    ),
+    Suite(
+        name="starlette",
+        distribution="starlette",
+        installed="starlette[full]",
+        requires=("httpx2[zstd]", "blockbuster", "importlib-metadata", "opentelemetry-sdk", "trio", "pytest-codspeed"),
+        arguments=("tests",),
+    ),
+    Suite(
+        name="redis",
+        distribution="redis",
+        installed="redis",
+        requires=(
+            "pytest-asyncio",
+            "pytest-forked",
+            "ujson",
+            "uvloop",
+            "numpy",
+            "redis-entraid",
+            "pybreaker",
+            "aiohttp",
+            "xxhash",
+            "opentelemetry-sdk",
+            "opentelemetry-exporter-otlp-proto-http",
+            "cryptography",
+            "PyJWT",
+        ),
+        arguments=(
+            "--redis-url={TEST_REDIS_URL}",
+            "-m",
+            OUT_OF_REACH,
+            "--ignore=tests/test_scenario",
+            "--ignore=tests/test_asyncio/test_scenario",
+            "tests",
+        ),
+        services=("redis",),
+    ),
+    Suite(
+        name="psycopg",
+        distribution="psycopg",
+        installed="psycopg[binary,pool]",
+        requires=("anyio", "pproxy", "pytest-cov", "dnspython", "shapely", "numpy", "mypy", "dill"),
+        arguments=("-m", "not slow and not crdb and not mypy", "tests"),
+        services=("postgres",),
+        variables={"PSYCOPG_TEST_DSN": "{TEST_POSTGRES_DSN}"},
+    ),
+    Suite(
+        name="kafka-python",
+        distribution="kafka-python",
+        installed="kafka-python",
+        requires=("py",),
+        arguments=("test",),
+        services=("kafka",),
+        variables={"KAFKA_URI": "kafka://{TEST_KAFKA_BOOTSTRAP}"},
+    ),
+    Suite(
+        name="fastapi",
+        distribution="fastapi",
+        installed="fastapi[all]",
+        requires=(
+            "opentelemetry-instrumentation-fastapi",
+            "logfire",
+            "sentry-sdk",
+            "httpx",
+            "httpx2",
+            "python-slugify",
+            "anyio[trio]",
+            "dirty-equals",
+            "flask",
+            "inline-snapshot",
+            "pwdlib[argon2]",
+            "pyjwt",
+            "pytest-codspeed",
+            "pyyaml",
+            "sqlmodel",
+            "strawberry-graphql",
+            "typer",
+            "a2wsgi",
+        ),
+        arguments=("tests",),
+    ),
+)
