@@ -15,7 +15,7 @@ from tracing_agent.export.configured import exporters_of
 from tracing_agent.export.health import snapshot
 from tracing_agent.export.notices import farewell
 from tracing_agent.export.pipeline import Pipeline
-from tracing_agent.faults import ERROR, INFO, LINES, WARN, fault, say
+from tracing_agent.faults import DEBUG, ERROR, INFO, LINES, WARN, fault, say
 from tracing_agent.logs import correlation
 from tracing_agent.operation import BREAKERS
 from tracing_agent.patching.targets import Missing, Patch, apply
@@ -90,7 +90,17 @@ class Agent:
             self.states[name] = f"not patched: {missing}"
             say(WARN, f"{name} is not traced: {missing}; this version is not supported by this agent")
             return
+        self._introduce(name, trigger)
         self.states.setdefault(name, "patched")
+
+    def _introduce(self, name: str, trigger: str) -> None:
+        """One line for the process, with the first library; another for each at the level below."""
+        if LINES.level >= INFO:
+            from tracing_agent.introduction import introduction
+
+            if "patched" not in self.states.values():
+                say(INFO, introduction(self.settings, self.provider, self.adopted))
+            say(DEBUG, f"{name} is traced: {trigger} was imported and patched")
 
     def undo(self) -> None:
         """Put back everything that was patched."""

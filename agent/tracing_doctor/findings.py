@@ -114,13 +114,11 @@ def _settings(report: dict[str, Any], found: Findings) -> None:
     for sentence in report["rejected"]:
         message, _, used = sentence.rpartition("; ")
         found.problem("settings", message, f"correct it, or unset it; {used}")
-    for variable in report["unread"]:
-        if variable["meant"]:
-            found.problem(
-                "settings", f"{variable['name']} is no setting of this agent", f"did you mean {variable['meant']}?"
-            )
-        else:
-            found.note("settings", f"{variable['name']} is not read by this agent")
+    for sentence in report["misspelt"]:
+        message, _, following = sentence.rpartition("; ")
+        found.problem("settings", message or sentence, following)
+    for sentence in report["without_effect"]:
+        found.note("settings", sentence)
     if str(report["resource"].get("service.name", "")).startswith("unknown_service"):
         found.note("settings", "the service has no name", "set OTEL_SERVICE_NAME")
     sampler = report["sampler"]
@@ -150,9 +148,9 @@ def _known(line: str, report: dict[str, Any]) -> bool:
     """Whether something else in the report says the same."""
     if line.startswith("patching ") and any(library["state"] in _BROKEN for library in report["libraries"]):
         return True
-    if any(line.startswith(f"{variable['name']} ") for variable in report["unread"]):
-        return True
-    if line in report["rejected"] or line.startswith(("cannot export spans", "spans are not exported")):
+    if line in (*report["rejected"], *report["misspelt"]) or line.startswith(
+        ("cannot export spans", "spans are not exported")
+    ):
         return True
     if report["rejected"] and any(
         sentence.partition("=")[0] == line.partition("=")[0] for sentence in report["rejected"]

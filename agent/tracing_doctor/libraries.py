@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module, metadata
 from typing import Any
 
+from tracing_agent.config import Settings
 from tracing_agent.faults import describe
 from tracing_instrumentations.registry import LIBRARIES, Library
 
@@ -36,7 +38,7 @@ def import_all() -> dict[str, str]:
     """Import every installed library as a program would; by name, why that failed."""
     failed = {}
     for library in LIBRARIES:
-        if _installed(library) and not _disabled(library):
+        if _installed(library) and not _excluded(library):
             try:
                 import_module(library.triggers[0])
             except Exception as error:
@@ -77,12 +79,10 @@ def _state(library: Library, installed: str) -> tuple[str, str, str]:
             )
     if found == "patched":
         return "patched", "", ""
-    if found.startswith("disabled") or _disabled(library):
-        return (
-            "disabled",
-            "by OTEL_PYTHON_DISABLED_INSTRUMENTATIONS",
-            f"take {name} (or *) out of OTEL_PYTHON_DISABLED_INSTRUMENTATIONS to trace it",
-        )
+    excluded = _excluded(library)
+    if excluded:
+        change = f"add {name} to" if excluded.startswith("not in") else f"take {name} (or *) out of"
+        return "disabled", excluded.removeprefix("disabled "), f"{change} {excluded.rpartition(' ')[2]} to trace it"
     if found.startswith(_MISSING):
         reason = found.removeprefix(_MISSING)
         if reason.endswith(("is missing", "is not imported")) or reason.startswith("AttributeError("):
@@ -110,13 +110,8 @@ def _installed(library: Library) -> str:
         return ""
 
 
-def _disabled(library: Library) -> bool:
-    import os
-
-    from tracing_agent.config import Settings
-
-    disabled = Settings(os.environ).disabled_instrumentations
-    return library.name in disabled or "*" in disabled
+def _excluded(library: Library) -> str:
+    return Settings(os.environ).excluded(library.name)
 
 
 def _numbers(version: str) -> tuple[int, ...]:

@@ -12,7 +12,7 @@ from tracing_agent.config import Settings
 from tracing_agent.faults import LINES, WARN, describe, say
 from tracing_doctor.libraries import libraries
 from tracing_doctor.others import others
-from tracing_doctor.settings import changed, rejected, resolved, unread
+from tracing_doctor.settings import changed, resolved
 
 if TYPE_CHECKING:
     from tracing_agent.agent import Agent
@@ -38,8 +38,9 @@ def report() -> dict[str, Any]:
         "argv": list(sys.argv),
         "sitecustomize": sitecustomize(),
         "settings": changed(settings),
-        "rejected": rejected(settings),
-        "unread": unread(settings, os.environ),
+        "rejected": settings.rejected,
+        "misspelt": settings.hints,
+        "without_effect": settings.notes,
         "libraries": libraries(),
         "export": resolved(settings),
         "other_agents": others(),
@@ -65,9 +66,11 @@ def _started() -> Agent | None:
 
 
 def _of(agent: Agent) -> dict[str, Any]:
+    from tracing_agent.introduction import sampler
+
     provider = agent.provider
     return {
-        "sampler": provider.sampler.get_description(),
+        "sampler": sampler(provider),
         "resource": {key: _plain(value) for key, value in sorted(provider.resource.attributes.items())},
         "provider": agent.adopted or "tracing-agent",
         "health": agent.health(),

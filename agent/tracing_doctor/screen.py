@@ -67,10 +67,7 @@ def _way(report: dict[str, Any]) -> Iterator[str]:
             f"{key}={value}" for key, value in resource.items() if key.startswith(("deployment.", "k8s.", "service.n"))
         ]
         yield _row("resource", " ".join(more))
-    # Of a parent-based sampler, the rest says that whatever a caller decided is kept to.
-    yield _row(
-        "sampler", report["sampler"].partition(",remoteParent")[0] + "}" * report["sampler"].startswith("Parent")
-    )
+    yield _row("sampler", report["sampler"])
     yield _row("propagators", ", ".join(report["propagators"]) or "none")
     details = [export["protocol"], f"headers: {', '.join(export['headers'])}" if export["headers"] else ""]
     details += [export["compression"] if export["compression"] != "none" else ""]

@@ -1,35 +1,14 @@
-"""The settings as they were read: which differ from the defaults, which were rejected, which nobody reads."""
+"""The settings as they were read: which differ from the defaults, and where spans go."""
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from tracing_agent.config import Settings
 
 _HIDDEN = "****"
-# Read by the API, the SDK or the official exporters, or by other languages' agents in the same deployment.
-_OTHERS = (
-    "OTEL_METRIC",
-    "OTEL_LOG",
-    "OTEL_BLRP_",
-    "OTEL_EXPORTER_OTLP_METRICS_",
-    "OTEL_EXPORTER_OTLP_LOGS_",
-    "OTEL_EXPORTER_PROMETHEUS_",
-    "OTEL_PYTHON_CONTEXT",
-    "OTEL_PYTHON_TRACER_PROVIDER",
-    "OTEL_PYTHON_EXPORTER_OTLP_GRPC_",
-    "OTEL_PYTHON_DOCTOR_",
-    "OTEL_SDK_DISABLED",
-    "OTEL_JAVA",
-    "OTEL_NODE_",
-    "OTEL_DOTNET_",
-    "OTEL_GO_",
-)
 
 
 def changed(settings: Settings) -> list[dict[str, str]]:
@@ -46,28 +25,6 @@ def changed(settings: Settings) -> list[dict[str, str]]:
         for variable in settings.variables
         if variable.value is not None and variable.value != variable.default
     ]
-
-
-def rejected(settings: Settings) -> list[str]:
-    """One sentence for each value that could not be used, secrets hidden."""
-    sentences = []
-    for sentence in settings.rejected:
-        for variable in settings.variables:
-            if variable.value and sentence.startswith(f"{variable.name}=") and _secret(variable.name):
-                sentence = sentence.replace(repr(variable.value), repr(_HIDDEN))
-        sentences.append(sentence)
-    return sentences
-
-
-def unread(settings: Settings, environ: Mapping[str, str]) -> list[dict[str, str]]:
-    """``OTEL_*`` variables that this agent does not know: ``name``, and ``meant``, the one it is close to, or ""."""
-    known = {variable.name for variable in settings.variables} | {"OTEL_SDK_DISABLED", "OTEL_PYTHON_DOCTOR_SIGNAL"}
-    found = []
-    for name in sorted(environ):
-        if name.startswith("OTEL_") and name not in known and not name.startswith(_OTHERS):
-            close = get_close_matches(name, known, 1, 0.85)
-            found.append({"name": name, "meant": close[0] if close else ""})
-    return found
 
 
 def shown(name: str, value: str | None) -> str:
