@@ -1,0 +1,1 @@
+"""The documents for users, checked against the code."""
