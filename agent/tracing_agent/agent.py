@@ -59,7 +59,7 @@ class Agent:
             timeout=settings.export_timeout / 1000,
         )
         self.provider = TracerProvider(
-            sampler=sampler_of(settings.sampling),
+            sampler=sampler_of(settings.sampling, self._service),
             resource=self._resource,
             shutdown_on_exit=False,
             id_generator=_id_generator(settings),
@@ -77,6 +77,9 @@ class Agent:
         self.pipeline.on_fork = self._forked_untold
         if self.pipeline.exporters:
             self.provider.engine.take = self.pipeline.offer
+
+    def _service(self) -> str:
+        return str(self._resource.attributes.get("service.name", ""))
 
     # -- libraries --------------------------------------------------------------------------------------------------
 

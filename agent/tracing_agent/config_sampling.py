@@ -13,6 +13,8 @@ SAMPLERS = (
     "parentbased_always_on",
     "parentbased_always_off",
     "parentbased_traceidratio",
+    "jaeger_remote",
+    "parentbased_jaeger_remote",
 )
 
 
@@ -28,5 +30,5 @@ class Sampling:
         self.argument = read.text(
             "OTEL_TRACES_SAMPLER_ARG",
             "",
-            "the sampler's argument, e.g. a ratio from 0 to 1",
+            "the sampler's argument: a ratio from 0 to 1, or endpoint=…,pollingIntervalMs=…,initialSamplingRate=…",
         )

@@ -47,7 +47,7 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def chosen(name: str, argument: str = "") -> sampling.Sampler:
     settings = Settings({"OTEL_TRACES_SAMPLER": name, "OTEL_TRACES_SAMPLER_ARG": argument})
     assert settings.rejected == []
-    return sampler_of(settings.sampling)
+    return sampler_of(settings.sampling, lambda: "shop")
 
 
 @pytest.mark.parametrize(

@@ -19,13 +19,17 @@ _GROUP = "opentelemetry_traces_sampler"
 _PARENTED = "parentbased_"
 
 
-def sampler_of(settings: Sampling) -> sampling.Sampler:
-    """The sampler of ``OTEL_TRACES_SAMPLER``; the default, said once, for one that cannot be had."""
+def sampler_of(settings: Sampling, service: Callable[[], str]) -> sampling.Sampler:
+    """The sampler of ``OTEL_TRACES_SAMPLER``; the default, said once, for one that cannot be had.
+
+    ``service`` gives the value of ``service.name``, once it is asked for.
+    """
     name = settings.name.lower()
     known: dict[str, Callable[[], sampling.Sampler]] = {
         "always_on": lambda: sampling.ALWAYS_ON,
         "always_off": lambda: sampling.ALWAYS_OFF,
         "traceidratio": lambda: _ratio(settings),
+        "jaeger_remote": lambda: _remote(settings, service),
     }
     if name in ("parentbased_always_on", "parentbased_always_off"):
         return sampling.DEFAULT_ON if name == "parentbased_always_on" else sampling.DEFAULT_OFF
@@ -46,6 +50,13 @@ def _ratio(settings: Sampling) -> sampling.Sampler:
             say(WARN, f"OTEL_TRACES_SAMPLER_ARG={argument!r} is not a number from 0 to 1; using 1.0 instead")
             ratio = 1.0
     return Own(ratio_rule(ratio), f"TraceIdRatioBased{{{ratio}}}")
+
+
+def _remote(settings: Sampling, service: Callable[[], str]) -> sampling.Sampler:
+    # Only here: it imports what asks over HTTP.
+    from tracing_agent.sampling.jaeger import jaeger_remote
+
+    return jaeger_remote(settings.argument, service)
 
 
 def _registered(settings: Sampling) -> sampling.Sampler:
