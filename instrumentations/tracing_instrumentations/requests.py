@@ -18,7 +18,7 @@ from tracing_agent.drivers.call import noted
 from tracing_agent.drivers.sending import Client, follows
 from tracing_agent.operation import HTTP_CLIENT, Operation
 from tracing_agent.patching.targets import Target, like
-from tracing_agent.semconv.http import client_request, client_response
+from tracing_agent.semconv.http import client_request
 from tracing_instrumentations._urllib3 import Headers, pairs, received
 from tracing_instrumentations._urllib3 import targets as urllib3
 
@@ -58,9 +58,7 @@ class Requests(Client):
             self._capture.record(span.values, pairs(request.headers))
 
     def end(self, span: Span, response: Any) -> None:
-        if isinstance(response.status_code, int):
-            client_response(span, int(response.status_code))
-        received(span, response.raw, response.headers, self.captured)
+        received(span, response.status_code, response.raw, response.headers, self.captured)
 
     def blames(self, error: BaseException, request: PreparedRequest) -> bool:
         # Of what hooks of the program raise, or other requests that they make, it tells nothing.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import gc
 import inspect
 import io
@@ -574,6 +575,41 @@ def test_headers_in_a_plain_dictionary(server: Server, recorder: Recorder, sessi
     assert server.seen[0].all("tracestate") == []
     assert server.seen[0].all("baggage") == ["mine=1"]
     assert server.seen[0].one("x-shop") == "open"
+
+
+def test_headers_for_urllib3(server: Server, recorder: Recorder, session: requests.Session) -> None:
+    """What urllib3 gets for headers is a mapping like the caller's, copies and pickles included."""
+    given: list[Any] = []
+
+    class Connection(urllib3.connection.HTTPConnection):
+        def request(self, method: str, url: str, **options: Any) -> None:  # type: ignore[override]
+            given.append(options["headers"])
+            super().request(method, url, **options)
+
+    class Pool(urllib3.HTTPConnectionPool):
+        ConnectionCls = Connection
+
+    class Adapter(HTTPAdapter):
+        def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+            super().init_poolmanager(*args, **kwargs)
+            self.poolmanager.pool_classes_by_scheme = {"http": Pool}
+
+    session.mount("http://", Adapter())
+    answer = session.get(server.url(), headers={"X-Shop": "open"})
+    (headers,) = given
+    (span,) = recorder.spans()
+    whole = {**answer.request.headers, "traceparent": f"00-{span['trace']:032x}-{span['id']:016x}-01"}
+    plain = pickle.loads(pickle.dumps(headers))
+    assert type(plain) is type(answer.request.headers)
+    for found in (headers, headers.copy(), copy.deepcopy(headers), plain):
+        assert isinstance(found, type(plain))
+        assert found == whole
+        assert list(found.items()) == list(whole.items()) == list(zip(found, found.values(), strict=True))
+        assert found["x-shop"] == "open"
+        assert repr(found) == repr(whole)
+    copied = headers.copy()
+    del copied["x-SHOP"]
+    assert "X-Shop" in headers
 
 
 def test_tracer_of_others_below(

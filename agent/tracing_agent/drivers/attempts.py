@@ -63,7 +63,13 @@ class Attempts:
                     _conclude(sending, error, blames, fault)
                 raise
             finally:
-                over(sending, token)
+                # As `over`, without its call.
+                sending.over = True
+                sending.request = sending.next = None
+                try:
+                    SENDING.reset(token)
+                except ValueError:
+                    pass
             if sending.done is not None:
                 try:
                     finish_at(sending.done, sending.end)
@@ -113,11 +119,15 @@ class Attempts:
 
     def inside(self, original: Any, engine: Engine, applies: Callable[[Any], bool]) -> Any:
         """As `attempt`, for a method that is traced within `request` only, and if ``applies(request)``."""
-        wrapped = self.attempt(original, engine)
+        wrapped, fault = self.attempt(original, engine), self._operation.breaker.fault
 
         def wrapper(self: Any, request: Any, *args: Any, **kwargs: Any) -> Any:
-            sending = SENDING.get()
-            call = original if sending is None or sending.over or not applies(request) else wrapped
+            sending, call = SENDING.get(), original
+            try:
+                if sending is not None and not sending.over and applies(request):
+                    call = wrapped
+            except Exception as error:
+                fault(error)
             return call(self, request, *args, **kwargs)
 
         return wrapper

@@ -99,20 +99,19 @@ def opener(engine: Engine, operation: Operation, client: Client) -> Open:
         sending.request = request
         count = sending.attempts
         sending.attempts = count + 1
-        sending.span = sending.identity = None
         span: Any = begin()
-        if span is not None and span.recording:
+        if span is None:
+            sending.span = None
+            sending.identity = carried(engine, key)
+            return
+        if span.recording:
             start(span, request)
             if count:
                 span.values[RESENDS] = count
             if engine.deferred:
                 span = admit(engine, span)
-        if span is None:
-            sending.identity = carried(engine, key)
-        else:
-            sending.identity = span
-            if span.recording:
-                sending.span = span
+        sending.identity = span
+        sending.span = span if span.recording else None
 
     search, allows = settings.excluded(operation.library), engine.carrier.allows
     chosen = open if search is None else _unless_excluded(open, engine, key, client.url, search)

@@ -84,9 +84,18 @@ def _redacted(url: str) -> str:
     return f"{scheme}://{host}{path}{mark}{redacted_query(query)}{hash}{fragment}"
 
 
-def client_response(span: Span, status: int) -> None:
-    """The response's headers came: 4xx and 5xx are errors of the call."""
+def client_response(span: Span, status: int | None, version: int = 0, peer: tuple[str, int] | None = None) -> None:
+    """The response's headers came: 4xx and 5xx are errors of the call.
+
+    ``version`` is HTTP's as `http.client` numbers it; ``peer`` the socket's other side (address, port).
+    """
     values = span.values
+    if version in VERSIONS:
+        values["network.protocol.version"] = VERSIONS[version]
+    if peer is not None:
+        values["network.peer.address"], values["network.peer.port"] = peer
+    if status is None:
+        return
     values["http.response.status_code"] = status
     if status >= 400:
         values["error.type"] = _codes.get(status) or str(status)
