@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tracing_agent.trace.engine import Engine
     from tracing_agent.trace.span import Span
 
+    Fault = Callable[[BaseException], None]
     Arguments = tuple[tuple[Any, ...], dict[str, Any]]
 
 CLOSED = "{} was closed before the broker answered"
@@ -78,7 +79,7 @@ class Deferred:
                 if error.__traceback__.tb_next is not None:  # type: ignore[union-attr]
                     fault(error)
             try:
-                future = _UNFIT if sent is None else _tried(original, sent, unfit)
+                future = _UNFIT if sent is None else _tried(original, sent, unfit, fault)
                 if future is _UNFIT:
                     future = original(*args, **kwargs)
             except BaseException as error:
@@ -124,16 +125,24 @@ class Deferred:
             waiting(future.value if future.exception is None else future.exception)
 
 
-def _tried(original: Any, arguments: Arguments, unfit: Callable[[BaseException], bool] | None) -> Any:
+def _tried(original: Any, arguments: Arguments, unfit: Callable[[BaseException], bool] | None, fault: Fault) -> Any:
     try:
         future = original(*arguments[0], **arguments[1])
     except Exception as error:
-        if unfit is None or not unfit(error):
+        if not _unfit(error, unfit, fault):
             raise
         return _UNFIT
-    if unfit is not None and future.is_done and future.exception is not None and unfit(future.exception):
+    if future.is_done and future.exception is not None and _unfit(future.exception, unfit, fault):
         return _UNFIT
     return future
+
+
+def _unfit(error: BaseException, unfit: Callable[[BaseException], bool] | None, fault: Fault) -> bool:
+    try:
+        return unfit is not None and unfit(error)
+    except Exception as ours:
+        fault(ours)
+        return False
 
 
 class Waiting:

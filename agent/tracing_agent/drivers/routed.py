@@ -38,8 +38,11 @@ def route(breaker: Breaker, note: Note, artificial: tuple[type[BaseException], .
             try:
                 return await original(self, scope, receive, send)
             except Exception as error:
-                if span._end_time is None and not isinstance(error, artificial):
-                    server_handled(span, unwrapped(error))
+                try:
+                    if span._end_time is None and not isinstance(error, artificial):
+                        server_handled(span, unwrapped(error))
+                except Exception as ours:
+                    breaker.fault(ours)
                 raise
 
         wrapper.__dict__["__tracing__"] = True
