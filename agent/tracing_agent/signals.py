@@ -4,27 +4,58 @@ from __future__ import annotations
 
 import os
 import signal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tracing_agent import ending
+from tracing_agent.patching.targets import like
 
 if TYPE_CHECKING:
     from types import FrameType
 
+#: `signal.signal` as the program found it; None until the process is watched.
+_set: Any = None
+
 
 def watch() -> None:
-    """Send what is queued before SIGTERM ends the process, where the program leaves that signal to the system."""
+    """Send what is queued before SIGTERM ends the process, wherever the program leaves that signal to the system.
+
+    Also where it takes the signal for a while and gives it back, as uvicorn does before it raises the signal again.
+    The program sees, and calls, nothing but the system's default.
+    """
+    global _set
+    if _set is None:
+        _set = signal.signal
+        signal.signal = like(_setting(_set), _set)
+        signal.getsignal = like(_getting(signal.getsignal), signal.getsignal)
     try:
         if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
-            signal.signal(signal.SIGTERM, _terminated)
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
     except ValueError:
         pass  # not the main thread
 
 
+def _setting(original: Any) -> Any:
+    def set_handler(signalnum: int, handler: Any) -> Any:
+        if signalnum == signal.SIGTERM and (handler is signal.SIG_DFL or (type(handler) is int and handler == 0)):
+            handler = _terminated
+        before = original(signalnum, handler)
+        return signal.SIG_DFL if before is _terminated else before
+
+    return set_handler
+
+
+def _getting(original: Any) -> Any:
+    def handler_of(signalnum: int) -> Any:
+        handler = original(signalnum)
+        return signal.SIG_DFL if handler is _terminated else handler
+
+    return handler_of
+
+
 def _terminated(number: int, frame: FrameType | None) -> None:
-    # A handler that the program set since, and that calls the one before it: for it there was none.
-    if signal.getsignal(number) != _terminated:
-        return
-    ending.run()
-    signal.signal(number, signal.SIG_DFL)
-    os.kill(os.getpid(), number)
+    try:
+        ending.run()
+    finally:
+        # Past the replaced one: now the system's default is meant.
+        _set(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)

@@ -9,6 +9,7 @@ from tracing_agent import ending
 from tracing_agent.faults import WARN, describe, fault, say
 from tracing_agent.patching.imports import when_executed, when_imported
 from tracing_instrumentations.registry import LIBRARIES
+from tracing_sitecustomize import children
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ def activate() -> None:
         return
     _done = True
     ending.register()
+    children.watch()
     for library in LIBRARIES:
         for trigger in library.triggers:
             when_imported(trigger, _Hook(library.name, trigger))
