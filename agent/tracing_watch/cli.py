@@ -10,10 +10,12 @@ import socket
 import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import NoReturn
 
 from tracing_watch.child import Run, exit_code, pointed_at, start, traced, unusable
 from tracing_watch.receiver import Receiver
+from tracing_watch.saved import Unreadable, read
 from tracing_watch.screen import Screen, Selection
 from tracing_watch.session import Session
 from tracing_watch.text import clean, cut
@@ -26,7 +28,8 @@ DESCRIPTION = """\
 Shows traces in the terminal, each as a waterfall, as soon as it is finished.
 
 Alone it listens for OTLP over HTTP, for programs that are started elsewhere; with a command
-it runs that under the agent, shows its traces, and ends with its exit code."""
+it runs that under the agent, shows its traces, and ends with its exit code; with FILE it
+shows again what --save kept (or what a collector's file exporter wrote)."""
 
 
 class _Usage(Exception):
@@ -50,6 +53,8 @@ def main(arguments: list[str], run: Run | None = None) -> int:
         options = _parser().parse_args(own)
         if separator and not command:
             raise _Usage("no command after --")
+        if options.file and command:
+            raise _Usage("either FILE or a command")
     except _Usage as error:
         return _fail(f"{error}; see {NAME} --help", 2)
     except SystemExit as end:  # --help
@@ -57,8 +62,12 @@ def main(arguments: list[str], run: Run | None = None) -> int:
     if command and (reason := unusable(command[0])):
         return _fail(*reason)
     warn = _warn_once()
-    selection = Selection(options.slower_than, options.errors, options.service)
-    screen = Screen(sys.stdout, selection, options.full, warn)
+    try:
+        screen = _screen(options, warn)
+    except OSError as error:
+        return _fail(f"{options.save} cannot be written: {error.strerror or error}", 1)
+    if options.file:
+        return _show_again(options.file, screen)
     session = Session(screen, ends_unread=not command)
     port = options.port if options.port is not None else 0 if command else DEFAULT_PORT
     try:
@@ -80,6 +89,30 @@ def main(arguments: list[str], run: Run | None = None) -> int:
     return code
 
 
+def _screen(options: argparse.Namespace, warn: Callable[[str], None]) -> Screen:
+    selection = Selection(options.slower_than, options.errors, options.service)
+    # Appended to: what is there already may be the only trace of what somebody looks for.
+    file = Path(options.save).open("a", encoding="utf-8") if options.save else None  # noqa: SIM115  # till the end
+    return Screen(sys.stdout, selection, options.full, warn, machine=options.json, file=file)
+
+
+def _show_again(file: str, screen: Screen) -> int:
+    """The traces of a file."""
+    try:
+        traces = read(Path(file))
+    except (OSError, Unreadable) as error:
+        reason = f"{file}: {error.strerror or error}" if isinstance(error, OSError) else str(error)
+        return _fail(reason, 1)
+    for trace in traces:
+        screen.show(trace)
+    if screen.gone:
+        _close_stdout()
+        return 128 + signal.SIGPIPE
+    hidden = f"; {screen.hidden} more did not match the options" if screen.hidden else ""
+    _say(f"{screen.traces} of {len(traces)} traces of {file}{hidden}")
+    return 0
+
+
 def _split(arguments: list[str]) -> tuple[list[str], bool, list[str]]:
     if "--" not in arguments:
         return arguments, False, []
@@ -90,7 +123,7 @@ def _split(arguments: list[str]) -> tuple[list[str], bool, list[str]]:
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog=NAME,
-        usage=f"{NAME} [OPTION...] [-- COMMAND [ARG...]]",
+        usage=f"{NAME} [OPTION...] [-- COMMAND [ARG...] | FILE]",
         description=DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -101,6 +134,9 @@ def _parser() -> argparse.ArgumentParser:
     add("--slower-than", type=float, default=0.0, metavar="MS", help="show only traces that take longer")
     add("--errors", action="store_true", help="show only traces with an error")
     add("--service", default="", metavar="NAME", help="show only traces with spans of this service")
+    add("--json", action="store_true", help="print each trace as one line of JSON, with all spans and findings")
+    add("--save", default="", metavar="FILE", help="append the traces that are shown to FILE, one a line")
+    add("file", nargs="?", default="", metavar="FILE", help="show the traces that were saved to FILE")
     add("--full", action="store_true", help="draw every span, also where many are alike")
     return parser
 

@@ -6,10 +6,13 @@ import os
 import shutil
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TextIO
+from dataclasses import dataclass, replace
+from typing import Protocol, TextIO
 
+from tracing_watch.findings import findings
 from tracing_watch.model import Trace
+from tracing_watch.remarks import remarks
+from tracing_watch.saved import line
 from tracing_watch.style import style_for
 from tracing_watch.tree import Tree, grow
 from tracing_watch.waterfall import waterfall
@@ -36,10 +39,29 @@ class Selection:
         )
 
 
-class Screen:
-    """Counts what it has shown and what not."""
+class File(Protocol):
+    """Where traces are saved."""
 
-    def __init__(self, stream: TextIO, selection: Selection, full: bool, warn: Callable[[str], None]) -> None:
+    def write(self, text: str, /) -> object: ...
+    def flush(self) -> object: ...
+
+
+class Screen:
+    """Counts what it has shown and what not. What it shows it also saves, if it was given a file for that."""
+
+    def __init__(
+        self,
+        stream: TextIO,
+        selection: Selection,
+        full: bool,
+        warn: Callable[[str], None],
+        *,
+        machine: bool = False,
+        file: File | None = None,
+    ) -> None:
+        """For a ``machine`` each trace is a line of JSON; one that grows by late spans comes again, whole."""
+        self._machine = machine
+        self._file = file
         self._stream = stream
         self._warn = warn
         self._selection = selection
@@ -73,8 +95,24 @@ class Screen:
         if self._hidden.pop(trace.trace_id, True) is None:
             self.hidden -= 1
         self.traces += not trace.shown_before
-        lines = waterfall(tree, shutil.get_terminal_size((100, 24)).columns, self._style, self._full)
+        self._save(trace, tree)
+        if self._machine:
+            self._write(line(trace, grow(replace(trace, shown_before=frozenset()))) + "\n")
+            return
+        width = shutil.get_terminal_size((100, 24)).columns
+        lines = waterfall(tree, width, self._style, self._full)
+        lines += remarks(findings(tree, self._style.glyphs.micro), width, self._style)
         self._write("\n".join(["", *lines, ""]))
+
+    def _save(self, trace: Trace, tree: Tree) -> None:
+        if self._file is None:
+            return
+        try:
+            self._file.write(line(trace, tree) + "\n")
+            self._file.flush()
+        except OSError as error:
+            self._file = None
+            self._warn(f"traces are no longer saved: {error.strerror or error}")
 
     def _hide(self, trace_id: str, again: bool) -> None:
         self.hidden += not again

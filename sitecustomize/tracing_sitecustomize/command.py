@@ -15,6 +15,7 @@ ENOEXEC = 8
 USAGE = """\
 usage: tracing-run COMMAND [ARGUMENT...]      run a Python program with tracing
        tracing-run watch [-- COMMAND...]      receive traces and print them as waterfalls
+       tracing-run compare A B                compare traces that watch saved
        tracing-run doctor [-- COMMAND...]     say why there are no spans, and what to do
        tracing-run --print-path               the folder to put on PYTHONPATH in a container
        tracing-run --version | --help
@@ -51,6 +52,10 @@ def main(arguments: list[str] | None = None) -> int:
         from tracing_watch.cli import main as watch
 
         return watch(arguments[1:])
+    if first == "compare":
+        from tracing_watch.compare import main as compare
+
+        return compare(arguments[1:])
     if first == "doctor":
         from tracing_doctor.cli import main as doctor
 
