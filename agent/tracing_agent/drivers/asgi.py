@@ -45,14 +45,15 @@ def server(operation: Operation, aside: Callable[[Any], Any], quiet: Quiet = ())
     def wrap(original: Any, engine: Engine) -> Any:
         http = settings_of(engine)
         wanted = wanted_headers(engine.carrier, http)
-        open, fault = opener(engine, operation, protocol(engine, http)), operation.breaker.fault
+        open, breaker = opener(engine, operation, protocol(engine, http)), operation.breaker
+        fault = breaker.fault
         original = answering_asgi(original, engine, fault)
         watched = http.server_response is not None or http.body_sizes
         begun: type[Response] = Measured.of(http) if watched else Response
 
         async def wrapper(self: Any, scope: dict[str, Any], receive: Any, send: Any) -> Any:
             kind = scope.get("type")
-            if MARK in scope or kind not in _KINDS:
+            if MARK in scope or kind not in _KINDS or breaker.open:
                 return await original(self, scope, receive, send)
             exchange: Response | Connection | None = None
             try:

@@ -119,15 +119,15 @@ class Attempts:
 
     def inside(self, original: Any, engine: Engine, applies: Callable[[Any], bool]) -> Any:
         """As `attempt`, for a method that is traced within `request` only, and if ``applies(request)``."""
-        wrapped, fault = self.attempt(original, engine), self._operation.breaker.fault
+        wrapped, breaker = self.attempt(original, engine), self._operation.breaker
 
         def wrapper(self: Any, request: Any, *args: Any, **kwargs: Any) -> Any:
             sending, call = SENDING.get(), original
             try:
-                if sending is not None and not sending.over and applies(request):
+                if sending is not None and not (sending.over or breaker.open) and applies(request):
                     call = wrapped
             except Exception as error:
-                fault(error)
+                breaker.fault(error)
             return call(self, request, *args, **kwargs)
 
         return wrapper

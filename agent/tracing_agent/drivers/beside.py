@@ -23,6 +23,8 @@ def noticed(breaker: Breaker, notice: Notice) -> Wrap:
     def wrap(original: Any, engine: Engine) -> Any:
         def wrapper(self: Any, *args: Any, **kwargs: Any) -> Any:
             result = original(self, *args, **kwargs)
+            if breaker.open:
+                return result
             try:
                 notice(self, result)
             except Exception as error:
@@ -40,6 +42,8 @@ def async_noticed(breaker: Breaker, notice: Notice) -> Wrap:
     def wrap(original: Any, engine: Engine) -> Any:
         async def wrapper(self: Any, *args: Any, **kwargs: Any) -> Any:
             result = await original(self, *args, **kwargs)
+            if breaker.open:
+                return result
             try:
                 notice(self, result)
             except Exception as error:

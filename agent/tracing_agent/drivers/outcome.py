@@ -18,7 +18,8 @@ def outcome(breaker: Breaker, note: Callable[..., None]) -> Wrap:
     def wrap(original: Any, engine: Engine) -> Any:
         def told(error: BaseException | None, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
             try:
-                note(error, *args, **kwargs)
+                if not breaker.open:
+                    note(error, *args, **kwargs)
             except Exception as ours:
                 breaker.fault(ours)
 

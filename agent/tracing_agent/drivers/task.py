@@ -21,11 +21,12 @@ def task(operation: Operation, ours: Callable[[], bool], start: Callable[[Any, A
     def wrap(original: Any, engine: Engine) -> Any:
         if getattr(original, "__tracing__", False):
             return original  # two frameworks share it
-        begin, fault = beginner(engine, operation), operation.breaker.fault
+        begin, breaker = beginner(engine, operation), operation.breaker
+        fault = breaker.fault
 
         async def wrapper(self: Any) -> Any:
             try:
-                span: Any = begin() if ours() else None
+                span: Any = begin() if not breaker.open and ours() else None
                 if span is not None:
                     if span.recording:
                         start(span, self)

@@ -38,13 +38,14 @@ def server(
 
     def wrap(original: Any, engine: Engine) -> Any:
         http = settings_of(engine)
-        open, fault = opener(engine, operation, protocol(engine, http)), operation.breaker.fault
+        open, breaker = opener(engine, operation, protocol(engine, http)), operation.breaker
+        fault = breaker.fault
         original = answering_wsgi(original, engine, fault)
         watched = http.server_response is not None or http.body_sizes
         begun: type[Response] = Measured.of(http) if watched else Response
 
         def wrapper(self: Any, environ: dict[str, Any], start_response: Any) -> Any:
-            if MARK in environ:
+            if MARK in environ or breaker.open:
                 return original(self, environ, start_response)
             try:
                 context = None if aside(self) else open(environ, environ)
