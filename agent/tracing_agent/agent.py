@@ -30,9 +30,13 @@ from tracing_agent.trace.limits import limits_of
 from tracing_agent.trace.provider import EXIT_TIMEOUT, TracerProvider
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import ModuleType
 
+    from opentelemetry.sdk.resources import Resource
+
     from tracing_agent.export.old_names import OldNames
+    from tracing_agent.metrics.configured import Metrics
 
 
 class Agent:
@@ -50,8 +54,10 @@ class Agent:
         #: The program's own provider, by type, if it set one.
         self.adopted = ""
         self._resource = resource(settings)
+        self.metrics = _metrics(settings, lambda: self._resource)
+        exporters = list(exporters_of(settings))
         self.pipeline = Pipeline(
-            list(exporters_of(settings)),
+            exporters if self.metrics is None else self.metrics.timed(exporters),
             lambda: self._resource,
             limit=settings.queue_size,
             batch=settings.batch_size,
@@ -77,6 +83,8 @@ class Agent:
         self.pipeline.on_fork = self._forked_untold
         if self.pipeline.exporters:
             self.provider.engine.take = self.pipeline.offer
+        if self.metrics is not None:
+            self.metrics.watch(self.provider, self.pipeline)
 
     def _service(self) -> str:
         return str(self._resource.attributes.get("service.name", ""))
@@ -125,6 +133,8 @@ class Agent:
                 after_in_parent=self.pipeline.forked_parent,
                 after_in_child=self._forked,
             )
+        if self.metrics is not None:
+            self.metrics.install()
         ending.call(self.close)
         signals.watch()
         self._correlate()
@@ -161,6 +171,8 @@ class Agent:
                 LINES.write(WARN, line)
         except Exception as error:
             fault("the flush at exit", error)
+        if self.metrics is not None:
+            self.metrics.close(timeout)
 
     def health(self) -> dict[str, Any]:
         """The agent's own numbers: see `export.health.snapshot`."""
@@ -174,6 +186,8 @@ class Agent:
                 self.provider.replace_resource(self._resource)
             self._closed = False
             self.pipeline.forked()
+            if self.metrics is not None:
+                self.metrics.forked()
         except Exception as error:
             fault("the agent in a forked child", error)
 
@@ -241,6 +255,14 @@ def _id_generator(settings: Settings) -> Any:
     except Exception as error:
         fault(f"the id generator {name}", error)
         return None
+
+
+def _metrics(settings: Settings, resource: Callable[[], Resource]) -> Metrics | None:
+    if not settings.metrics.exporters:
+        return None
+    from tracing_agent.metrics.configured import Metrics
+
+    return Metrics(settings, resource)
 
 
 def _old_names(settings: Settings) -> OldNames | None:

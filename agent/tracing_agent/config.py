@@ -5,6 +5,7 @@ from __future__ import annotations
 from tracing_agent.config_export import TRACES, Batch, Otlp, Zipkin
 from tracing_agent.config_http import Http
 from tracing_agent.config_logs import Logs
+from tracing_agent.config_metrics import Metrics
 from tracing_agent.config_propagation import Propagation
 from tracing_agent.config_reader import Reader
 from tracing_agent.config_sampling import Sampling
@@ -52,6 +53,7 @@ class Settings(Otlp):
         self._messaging(read)
         self.http = Http(read)
         self.propagation = Propagation(read)
+        self.metrics = Metrics(read)
         self.logs = Logs(read)
         unread = [name for name in environ if name.startswith("OTEL_") and environ[name] and not read.declared(name)]
         if unread:

@@ -26,6 +26,7 @@ from tracing_agent.semconv.redis_text import operation_name, redis_text
 from tracing_instrumentations import _redis_errors
 from tracing_instrumentations._redis_batch import Queue, active_client, batch, queue_of, routed_queue_of
 from tracing_instrumentations._redis_peer import connected, contacted, goes_to, last_contacted, node_of, peer_of
+from tracing_instrumentations._redis_pools import pools
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -148,11 +149,13 @@ def targets(module: ModuleType) -> dict[str, tuple[Target, ...]]:
     return {
         "redis": (
             *_clients("redis", exchange.call),
+            *pools("redis.connection", breaker),
             Target("redis.connection", "Connection._connect", noticed(breaker, connected)),
             Target("redis.cluster", "get_connection", noted(breaker, contacted)),
         ),
         "redis.asyncio": (
             *_clients("redis.asyncio", exchange.coroutine),
+            *pools("redis.asyncio.connection", breaker),
             Target("redis.asyncio.connection", "Connection._connect", async_noticed(breaker, connected)),
             Target("redis.asyncio.cluster", "ClusterNode.acquire_connection", noted(breaker, contacted), optional=True),
         ),

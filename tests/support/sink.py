@@ -8,6 +8,7 @@ from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
@@ -23,11 +24,16 @@ class Received(dict[str, Any]):
 
 
 class Sink:
-    """Listens on 127.0.0.1 (port 0: a free one). ``answers`` are taken in turn (status, headers, body); then 200."""
+    """Listens on 127.0.0.1 (port 0: a free one). ``answers`` are taken in turn (status, headers, body); then 200.
+
+    ``metrics`` are requests with metrics, as messages of the protocol; they are none of ``requests``, and get none of
+    the ``answers``.
+    """
 
     def __init__(self, port: int = 0) -> None:
         self.spans: list[Received] = []
         self.requests: list[tuple[dict[str, str], bytes]] = []
+        self.metrics: list[Any] = []
         self.answers: list[tuple[int, dict[str, str], bytes]] = []
         self.connections = 0
         self.changed = threading.Condition()
@@ -52,6 +58,21 @@ class Sink:
             self.changed.notify_all()
         return answer
 
+    def take_metrics(self, headers: dict[str, str], body: bytes) -> tuple[int, dict[str, str], bytes]:
+        """Keep one request with metrics; what to answer."""
+        content = gzip.decompress(body) if headers.get("content-encoding") == "gzip" else body
+        with self.changed:
+            self.metrics.append(ExportMetricsServiceRequest.FromString(content))
+            self.changed.notify_all()
+        return 200, {}, b""
+
+    def wait_metrics(self, until: Callable[[list[Any]], Any], timeout: float = 30.0) -> list[Any]:
+        """The requests with metrics, once ``until(requests)`` is true; fails the test if that does not come."""
+        with self.changed:
+            arrived = self.changed.wait_for(lambda: until(self.metrics), timeout)
+            assert arrived, f"not received in {timeout} s; there are {len(self.metrics)} requests with metrics"
+            return list(self.metrics)
+
     def wait(self, until: Callable[[list[Received]], Any], timeout: float = 20.0) -> list[Received]:
         """The spans, once ``until(spans)`` is true; fails the test if that does not come."""
         with self.changed:
@@ -75,7 +96,8 @@ def _handler(sink: Sink) -> type[BaseHTTPRequestHandler]:
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
-            status, headers, content = sink.take({key.lower(): value for key, value in self.headers.items()}, body)
+            take = sink.take_metrics if self.path.endswith("/v1/metrics") else sink.take
+            status, headers, content = take({key.lower(): value for key, value in self.headers.items()}, body)
             self.send_response(status)
             for key, value in headers.items():
                 self.send_header(key, value)

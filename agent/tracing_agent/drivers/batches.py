@@ -135,7 +135,7 @@ class Pass:
         if self._state is not None:
             frame = sys._getframe(1)
             if frame.f_code.co_code[frame.f_lasti] in _LOOPS:
-                self._cursor = self._state.loop()
+                self._cursor = self._state.loop(self._state.processing.polled)
             self._state = None
         cursor = self._cursor
         if cursor is None:

@@ -10,7 +10,7 @@ from _thread import get_ident
 from typing import TYPE_CHECKING, Any
 
 from tracing_agent.drivers.overdue import OVERDUE
-from tracing_agent.drivers.processing import Cursor, Processing
+from tracing_agent.drivers.processing import Cursor, Polled, Processing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,9 +45,9 @@ class Consumption:
         self.asking = False
         self._cursors: dict[int, Cursor] = {}
 
-    def loop(self) -> Cursor:
+    def loop(self, processing: Processing | None = None) -> Cursor:
         """The place where a new loop of this thread asks."""
-        return Cursor(self.processing, self.client, self.limit, get_ident(), True)
+        return Cursor(processing or self.processing, self.client, self.limit, get_ident(), True)
 
     def of_thread(self, thread: int) -> Cursor:
         """The place where ``thread`` asks without a loop."""
@@ -94,6 +94,8 @@ class Consumers:
         if processing is None:
             processing = Processing(engine, self._operation, self._describe, self._headers)
             self._processing[engine] = processing
+            if engine.metrics is not None:
+                processing.polled = Polled(engine, self._operation, self._describe, self._headers)
         known = self._known
 
         def state_of(consumer: Any) -> Consumption:

@@ -63,7 +63,7 @@ class Processing:
     producer's context where no span is current and the settings allow it; a link to it otherwise.
     """
 
-    __slots__ = ("_begin", "_carrier", "_describe", "_engine", "_headers", "_linked", "_receive", "fault")
+    __slots__ = ("_begin", "_carrier", "_describe", "_engine", "_headers", "_linked", "_receive", "fault", "polled")
 
     def __init__(
         self,
@@ -80,6 +80,8 @@ class Processing:
         self._carrier = engine.carrier
         self._linked = settings_of(engine).linked
         self.fault = operation.breaker.fault
+        #: What begins the spans of messages that came in a batch, if that is something else.
+        self.polled: Processing | None = None
 
     def open(self, message: Any, cursor: Cursor) -> Handed | None:
         """Begin the span of ``message``; the caller makes its context the current one. None where nothing is to be."""
@@ -111,6 +113,18 @@ class Processing:
         handed = Handed(around, span, cursor.place)
         if baggage is not None:
             dict.__setitem__(handed, BAGGAGE_KEY, baggage)
+        return handed
+
+
+class Polled(Processing):
+    """As `Processing`, for messages that were counted with their batch: the span says so, for who measures it."""
+
+    __slots__ = ()
+
+    def open(self, message: Any, cursor: Cursor) -> Handed | None:
+        handed = super().open(message, cursor)
+        if handed is not None and handed.span.recording:
+            handed.span.__dict__["polled"] = True
         return handed
 
 

@@ -67,7 +67,8 @@ def opener(engine: Engine, operation: Operation, protocol: Request) -> Open:
     It gives None where the request is not ours to trace.
     """
     begin, baggage, describe = believed(engine, receiver(engine, operation), protocol.baggage, protocol.describe)
-    remote, url, put = protocol.remote, protocol.url, dict.__setitem__
+    url, put = protocol.url, dict.__setitem__
+    remote = protocol.remote if engine.metrics is None else engine.metrics.propagated.reading(protocol.remote)
 
     def open(request: dict[str, Any], headers: Any) -> Context | None:
         around = current()

@@ -97,6 +97,8 @@ def apply(targets: Iterable[Target], engine: Engine) -> list[Patch]:
     ]
     patches = []
     for holder, name, original, own, replacement in ready:
+        if replacement is original:
+            continue  # under these settings there is nothing to do
         setattr(holder, name, replacement)
         patches.append(Patch(holder, name, original, own))
     APPLIED.extend(patches)

@@ -68,7 +68,8 @@ def beginner(engine: Engine, operation: Operation) -> Begin:
         return span
 
     copied = engine.carrier.copied
-    return begin if copied is None else _with_baggage(begin, copied)
+    chosen = begin if copied is None else _with_baggage(begin, copied)
+    return chosen if engine.metrics is None else engine.metrics.beginner(chosen, engine, operation)
 
 
 def _with_baggage(begin: Begin, copied: Selected) -> Begin:
@@ -128,7 +129,7 @@ def receiver(engine: Engine, operation: Operation) -> Callable[[Any], Span | Dro
         span._start_time = clock()
         return span
 
-    return begin
+    return begin if engine.metrics is None else engine.metrics.receiver(begin, engine, operation)
 
 
 def silencer(engine: Engine) -> Callable[[Any], Dropped]:
@@ -179,7 +180,7 @@ def admit(engine: Engine, span: Span) -> Span | Dropped:
         if not flags & SAMPLED:
             engine.unsampled += 1
         if not span.trace.recorded:
-            return Dropped(span.trace, span.span_id)
+            return _left_out(engine, span)
         if result.attributes:
             span.set_attributes(result.attributes)
     elif type(span.trace) is Undecided:
@@ -187,10 +188,15 @@ def admit(engine: Engine, span: Span) -> Span | Dropped:
         trace = span.trace = span.trace.settled(facts)
         if not trace.recorded:
             engine.unsampled += 1
-            return Dropped(trace, span.span_id)
-    if engine.watched:
+            return _left_out(engine, span)
+    if engine.watched and span.trace.recorded:
         engine.show_start(span, _told(span, current()))
     return span
+
+
+def _left_out(engine: Engine, span: Span) -> Span | Dropped:
+    """What stands for a begun span that is not sampled: itself where it is measured."""
+    return Dropped(span.trace, span.span_id) if engine.metrics is None else span
 
 
 def _told(span: Span, context: Context) -> Context:

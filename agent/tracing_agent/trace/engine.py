@@ -95,6 +95,8 @@ class Engine:
         self.database: Any = None
         #: `semconv.messaging_settings.MessagingSettings`, likewise.
         self.messaging: Any = None
+        #: `metrics.configured.Metrics`, where operations are measured.
+        self.metrics: Any = None
         #: Whether spans of calls to other services may be roots.
         self.root_clients = True
         # Spans begun, and those of them that are not sampled; for the agent's health.
