@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from importlib import import_module
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry import trace
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.resources import Resource
 
     from tracing_agent.export.old_names import OldNames
+    from tracing_agent.logs.capture import Capture
     from tracing_agent.metrics.configured import Metrics
 
 
@@ -54,6 +56,7 @@ class Agent:
         #: The program's own provider, by type, if it set one.
         self.adopted = ""
         self._resource = resource(settings)
+        self.logs = _logs(settings, lambda: self._resource)
         self.metrics = _metrics(settings, lambda: self._resource)
         exporters = list(exporters_of(settings))
         self.pipeline = Pipeline(
@@ -138,6 +141,8 @@ class Agent:
         ending.call(self.close)
         signals.watch()
         self._correlate()
+        if self.logs is not None:
+            self.logs.install()
 
     def adopt(self, theirs: trace.TracerProvider) -> None:
         """The program has a provider of its own: what we trace goes its way, through its sampler and exporters only."""
@@ -164,11 +169,16 @@ class Agent:
             return
         self._closed = True
         timeout = min(EXIT_TIMEOUT, self.settings.export_timeout / 1000 or EXIT_TIMEOUT)
+        until = monotonic() + timeout
         try:
+            if self.logs is not None:
+                self.logs.hurry(timeout)
             self.pipeline.close(timeout)
             line = farewell(self.pipeline.health, self.pipeline.pending())
             if line:
                 LINES.write(WARN, line)
+            if self.logs is not None:
+                self.logs.close(max(0.1, until - monotonic()))
         except Exception as error:
             fault("the flush at exit", error)
         if self.metrics is not None:
@@ -263,6 +273,14 @@ def _metrics(settings: Settings, resource: Callable[[], Resource]) -> Metrics | 
     from tracing_agent.metrics.configured import Metrics
 
     return Metrics(settings, resource)
+
+
+def _logs(settings: Settings, resource: Callable[[], Resource]) -> Capture | None:
+    if not settings.logs.exporters:
+        return None
+    from tracing_agent.logs.capture import Capture
+
+    return Capture(settings.logs, resource)
 
 
 def _old_names(settings: Settings) -> OldNames | None:

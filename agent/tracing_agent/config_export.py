@@ -42,12 +42,15 @@ class Otlp:
     """
 
     signal = "TRACES"
+    #: What is sent, for people.
+    items = "spans"
     variables: list[Variable]
     #: Under these names the variables are found, in this order.
     prefixes: tuple[str, ...] = ("OTEL_EXPORTER_OTLP_TRACES_", _PREFIX)
 
     def __init__(self, read: Reader, signal: str) -> None:
         self.signal = signal
+        self.items = {"TRACES": "spans", "LOGS": "log records"}.get(signal, signal.lower())
         self.prefixes = (f"{_PREFIX}{signal}_", _PREFIX)
         self.variables = read.variables
         self.read_otlp(read)

@@ -35,9 +35,8 @@ def activate() -> None:
     # The program's own spans need our provider before it asks for a tracer.
     for trigger in ("opentelemetry.trace", "opentelemetry.propagate"):
         when_imported(trigger, _api_imported)
-    if os.environ.get("OTEL_PYTHON_LOG_IDS", "").strip().lower() != "false":
-        for name in ("logging", "structlog._base", "loguru._logger"):
-            when_imported(name, _logging_imported)
+    for name in ("logging", "structlog._base", "loguru._logger"):
+        when_imported(name, _logging_imported)
     # Untraced, a name in OTEL_PROPAGATORS that nobody knows makes this import, and all of FastAPI with it, fail.
     when_executed("opentelemetry.propagate", _propagate)
     # What a traced program starts may be anything, and may have its stderr read: it is not told what it lacks.
@@ -86,9 +85,13 @@ def _api_imported(module: ModuleType) -> None:
 
 
 def _logging_imported(module: ModuleType) -> None:
-    from tracing_agent.logs.correlation import correlate
+    if os.environ.get("OTEL_PYTHON_LOG_IDS", "").strip().lower() != "false":
+        from tracing_agent.logs.correlation import correlate
 
-    correlate(module)
+        correlate(module)
+    # Whoever asks for records wants those of a program, too, that imports nothing else to trace.
+    if module.__name__ == "logging" and os.environ.get("OTEL_LOGS_EXPORTER", "").strip().lower() not in ("", "none"):
+        _api_imported(module)
 
 
 def _propagate(module: ModuleType, execute: Callable[[ModuleType], None]) -> None:

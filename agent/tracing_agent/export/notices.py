@@ -22,8 +22,9 @@ class Outage:
     that comes and goes is reported once in `PERIOD`.
     """
 
-    def __init__(self, health: Health) -> None:
+    def __init__(self, health: Health, items: str = "spans") -> None:
         self.health = health
+        self.items = items
         self._failures = 0
         self._said = False
         self._said_at = -PERIOD
@@ -38,7 +39,7 @@ class Outage:
             self._said = True
             self._said_at = monotonic()
             health.told = error
-            LINES.write(WARN, f"cannot export spans: {error}; further failures are counted, not printed")
+            LINES.write(WARN, f"cannot export {self.items}: {error}; further failures are counted, not printed")
 
     def worked(self, where: str) -> None:
         """Spans were taken."""
@@ -46,15 +47,19 @@ class Outage:
         self.health.down = False
         if self._said:
             self._said = False
-            LINES.write(WARN, f"exporting spans again: {where} takes them{_meanwhile(self.health)}")
+            LINES.write(WARN, f"exporting {self.items} again: {where} takes them{_meanwhile(self.health, self.items)}")
 
 
 class Losses:
     """Tells of lost spans while the process runs: at once when the queue overflows first, then once in `PERIOD`."""
 
-    def __init__(self, health: Health, limit: int) -> None:
+    def __init__(
+        self, health: Health, limit: int, items: str = "spans", variable: str = "OTEL_BSP_MAX_QUEUE_SIZE"
+    ) -> None:
         self.health = health
         self.limit = limit
+        self.items = items
+        self.variable = variable
         self._said = 0
         self._said_at = monotonic()
         self._overflowed = False
@@ -69,19 +74,19 @@ class Losses:
         if FULL in lost and not self._overflowed:
             self._overflowed = True
             line = (
-                f"span queue full ({self.limit} spans): new ones are dropped while it is, {lost[FULL]} so far; "
-                "OTEL_BSP_MAX_QUEUE_SIZE sets its size"
+                f"{self.items[:-1]} queue full ({self.limit} {self.items}): new ones are dropped while it is, "
+                f"{lost[FULL]} so far; {self.variable} sets its size"
             )
         elif monotonic() - self._said_at >= PERIOD:
-            line = f"{total} spans lost so far ({reasons(lost)})"
+            line = f"{total} {self.items} lost so far ({reasons(lost)})"
         else:
             return
         self._said, self._said_at = total, monotonic()
         LINES.write(WARN, line)
 
 
-def farewell(health: Health, pending: int) -> str:
-    """The line for the end of the process; empty if nothing was lost. ``pending`` spans were not answered for."""
+def farewell(health: Health, pending: int, items: str = "spans") -> str:
+    """The line for the end of the process; empty if nothing was lost. ``pending`` items were not answered for."""
     lost = health.lost()
     if pending > 0:
         lost["not sent before the exit"] = pending
@@ -93,9 +98,9 @@ def farewell(health: Health, pending: int) -> str:
         last = f"; last error: {health.last_error}"
     elif pending > 0 and health.where and not health.last_error:
         last = f"; {health.where} has not answered"
-    return f"{total} span{'s' * (total != 1)} not exported ({reasons(lost)}){last}"
+    return f"{total} {items if total != 1 else items[:-1]} not exported ({reasons(lost)}){last}"
 
 
-def _meanwhile(health: Health) -> str:
+def _meanwhile(health: Health, items: str) -> str:
     lost = health.lost()
-    return f"; {sum(lost.values())} spans lost so far ({reasons(lost)})" if lost else ""
+    return f"; {sum(lost.values())} {items} lost so far ({reasons(lost)})" if lost else ""

@@ -29,10 +29,15 @@ if TYPE_CHECKING:
 _LOGGER = "opentelemetry.exporter.otlp.proto.grpc.exporter"
 _PROVIDERS = (
     "OTEL_PYTHON_EXPORTER_OTLP_GRPC_TRACES_CREDENTIAL_PROVIDER",
+    "OTEL_PYTHON_EXPORTER_OTLP_GRPC_LOGS_CREDENTIAL_PROVIDER",
     "OTEL_PYTHON_EXPORTER_OTLP_GRPC_CREDENTIAL_PROVIDER",
 )
 # What it would read as a number, and fail on where it is none.
-_TIMEOUTS = ("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT")
+_TIMEOUTS = (
+    "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT",
+    "OTEL_EXPORTER_OTLP_LOGS_TIMEOUT",
+    "OTEL_EXPORTER_OTLP_TIMEOUT",
+)
 _UNLIMITED = 3600.0
 # Of forked processes: closing or freeing a channel needs threads that only the parent has.
 _abandoned: list[Any] = []
@@ -48,7 +53,7 @@ class OtlpGrpcExporter:
         import opentelemetry.sdk._logs  # noqa: F401
 
         self.settings = settings
-        self.encoder = Encoder()
+        self.encoder = _encoder(settings)
         self._exporter: Any = None
         self._resource: Any = None
         self._unusable = ""
@@ -63,13 +68,20 @@ class OtlpGrpcExporter:
             self._exporter = _exporter(self.settings, insecure, self._translated)
         except Unusable as unusable:
             self._unusable = str(unusable)
-            say(WARN, f"spans are not exported: {unusable}")
+            say(WARN, f"{self.settings.items} are not exported: {unusable}")
 
     def _translated(self, spans: Sequence[Span]) -> Any:
         """A request message: by way of our bytes, so that the rules for odd values are the same for every protocol."""
-        from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+        request: Any
+        if self.settings.signal == "LOGS":
+            from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 
-        return ExportTraceServiceRequest.FromString(self.encoder.request(spans, self._resource))
+            request = ExportLogsServiceRequest
+        else:
+            from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+            request = ExportTraceServiceRequest
+        return request.FromString(self.encoder.request(spans, self._resource))
 
     def export(self, spans: Sequence[Span], resource: Resource, pace: Pace) -> None:
         if self._exporter is None:
@@ -80,7 +92,7 @@ class OtlpGrpcExporter:
             return
         self._resource = resource
         if self._outage is None:
-            self._outage = Outage(pace.health)
+            self._outage = Outage(pace.health, self.settings.items)
         if self._reports is None:
             self._reports = Reports()
         reports, outage = self._reports, self._outage
@@ -118,7 +130,7 @@ class OtlpGrpcExporter:
         if self._reports is not None:
             self._reports.end()
         self._exporter = self._outage = self._reports = None
-        self.encoder = Encoder()
+        self.encoder = _encoder(self.settings)
 
 
 class GivenUp(Exception):
@@ -181,13 +193,22 @@ def _exporter(settings: Otlp, insecure: bool, translate: Callable[[Sequence[Span
 
 def _official(settings: Otlp, insecure: bool) -> Any:
     import grpc  # type: ignore[import-untyped,unused-ignore]
-    from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
+
+    official: Any
+    if settings.signal == "LOGS":
+        from opentelemetry.exporter.otlp.proto.grpc._log_exporter import OTLPLogExporter
+
+        official = OTLPLogExporter
+    else:
+        from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
+
+        official = OTLPSpanExporter
 
     credentials = None
     if not insecure and not any(os.environ.get(name) for name in _PROVIDERS):
         trusted, key, certificate = pem_files(settings)
         credentials = grpc.ssl_channel_credentials(trusted, key, certificate)
-    return OTLPSpanExporter(
+    return official(
         endpoint=settings.endpoint,
         insecure=insecure,
         credentials=credentials,
@@ -195,6 +216,14 @@ def _official(settings: Otlp, insecure: bool) -> Any:
         timeout=settings.timeout / 1000 or _UNLIMITED,
         compression=grpc.Compression.Gzip if settings.compression == "gzip" else grpc.Compression.NoCompression,
     )
+
+
+def _encoder(settings: Otlp) -> Encoder:
+    if settings.signal == "LOGS":
+        from tracing_agent.export.otlp_logs import LogEncoder
+
+        return LogEncoder()
+    return Encoder()
 
 
 def _is_number(text: str) -> bool:

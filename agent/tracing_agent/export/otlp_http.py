@@ -34,7 +34,7 @@ class OtlpHttpExporter:
             self._sender = Sender(self.settings)
         except Unusable as unusable:
             self._unusable = str(unusable)
-            say(WARN, f"spans are not exported: {unusable}")
+            say(WARN, f"{self.settings.items} are not exported: {unusable}")
 
     def export(self, spans: Sequence[Span], resource: Resource, pace: Pace) -> None:
         if self._sender is None:

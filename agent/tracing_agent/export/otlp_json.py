@@ -28,12 +28,15 @@ if TYPE_CHECKING:
 class JsonEncoder:
     """The counterpart of `otlp.Encoder`; ``http/json`` is for reading, not for speed, so nothing is remembered."""
 
+    #: What the lists around an item are called, from the outermost.
+    names = (b"resourceSpans", b"scopeSpans", b"spans")
+
     def span_messages(self, spans: Iterable[Span]) -> list[tuple[InstrumentationScope, bytes]]:
         """Each span as its scope and a JSON object, ready to be put together by `wrap`."""
         messages = []
         for span in spans:
             try:
-                messages.append((span.origin.scope, _dump(_span(Record(span)))))
+                messages.append((span.origin.scope, dump(_span(Record(span)))))
             except Exception as error:
                 fault("the encoder", error)
         return messages
@@ -42,32 +45,36 @@ class JsonEncoder:
         """The request around encoded spans."""
         groups: dict[tuple[bytes, str], list[bytes]] = {}
         for scope, message in messages:
-            groups.setdefault((_dump(_scope(scope)), text(scope.schema_url)), []).append(message)
+            groups.setdefault((dump(_scope(scope)), text(scope.schema_url)), []).append(message)
+        outer, middle, inner = self.names
         scopes = [
-            b'{"scope":%b,"spans":[%b]%b}' % (head, b",".join(group), _schema(url))
+            b'{"scope":%b,"%b":[%b]%b}' % (head, inner, b",".join(group), _schema(url))
             for (head, url), group in groups.items()
         ]
-        head = _dump({"attributes": _pairs(plain_attributes(resource.attributes))})
-        return b'{"resourceSpans":[{"resource":%b,"scopeSpans":[%b]%b}]}' % (
+        head = dump({"attributes": pairs(plain_attributes(resource.attributes))})
+        return b'{"%b":[{"resource":%b,"%b":[%b]%b}]}' % (
+            outer,
             head,
+            middle,
             b",".join(scopes),
             _schema(text(resource.schema_url)),
         )
 
 
-def _dump(value: Any) -> bytes:
+def dump(value: Any) -> bytes:
+    """A JSON text."""
     return json.dumps(value, separators=(",", ":"), allow_nan=False).encode()
 
 
 def _schema(url: str) -> bytes:
-    return b',"schemaUrl":' + _dump(url) if url else b""
+    return b',"schemaUrl":' + dump(url) if url else b""
 
 
 def _scope(scope: InstrumentationScope) -> dict[str, Any]:
     return {
         "name": text(scope.name),
         "version": text(scope.version),
-        "attributes": _pairs(plain_attributes(getattr(scope, "attributes", None))),
+        "attributes": pairs(plain_attributes(getattr(scope, "attributes", None))),
     }
 
 
@@ -81,7 +88,7 @@ def _span(span: Record) -> dict[str, Any]:
         "kind": span.kind,
         "startTimeUnixNano": str(span.start),
         "endTimeUnixNano": str(span.end),
-        "attributes": _pairs(span.attributes),
+        "attributes": pairs(span.attributes),
         "droppedAttributesCount": span.dropped,
         "events": [_event(event) for event in span.events],
         "droppedEventsCount": span.dropped_events,
@@ -98,7 +105,7 @@ def _event(event: Event) -> dict[str, Any]:
     return {
         "timeUnixNano": str(event.time),
         "name": event.name,
-        "attributes": _pairs(event.attributes),
+        "attributes": pairs(event.attributes),
         "droppedAttributesCount": event.dropped,
     }
 
@@ -108,17 +115,18 @@ def _link(link: Link) -> dict[str, Any]:
         "traceId": f"{link.trace_id:032x}",
         "spanId": f"{link.span_id:016x}",
         "traceState": link.state,
-        "attributes": _pairs(link.attributes),
+        "attributes": pairs(link.attributes),
         "droppedAttributesCount": link.dropped,
         "flags": link.flags,
     }
 
 
-def _pairs(attributes: Mapping[str, Any]) -> list[dict[str, Any]]:
-    return [{"key": key, "value": _any_value(value)} for key, value in attributes.items()]
+def pairs(attributes: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Attributes as ``KeyValue`` objects."""
+    return [{"key": key, "value": any_value_json(value)} for key, value in attributes.items()]
 
 
-def _any_value(value: Any) -> dict[str, Any]:
+def any_value_json(value: Any) -> dict[str, Any]:
     """A `plain` value as an ``AnyValue``."""
     if value is None:
         return {}
@@ -134,8 +142,8 @@ def _any_value(value: Any) -> dict[str, Any]:
     if kind is bytes:
         return {"bytesValue": b64encode(value).decode()}
     if kind is list:
-        return {"arrayValue": {"values": [_any_value(item) for item in value]}}
-    return {"kvlistValue": {"values": _pairs(value)}}
+        return {"arrayValue": {"values": [any_value_json(item) for item in value]}}
+    return {"kvlistValue": {"values": pairs(value)}}
 
 
 def _unusual(value: float) -> str:

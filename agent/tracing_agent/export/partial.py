@@ -1,4 +1,4 @@
-"""What an OTLP response says: how many spans were rejected, and why. What cannot be read says nothing.
+"""What an OTLP response says: how many items were rejected, and why. What cannot be read says nothing.
 
 Source: opentelemetry-proto v1.x, ``trace_service.proto``, ``ExportTracePartialSuccess``.
 """
@@ -25,7 +25,9 @@ def from_json(answer: bytes) -> tuple[int, str]:
 
     try:
         found = json.loads(answer)["partialSuccess"]
-        return max(0, int(found.get("rejectedSpans") or 0)), str(found.get("errorMessage") or "")
+        return max(0, int(found.get("rejectedSpans") or found.get("rejectedLogRecords") or 0)), str(
+            found.get("errorMessage") or ""
+        )
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return 0, ""
 

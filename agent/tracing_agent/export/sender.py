@@ -38,10 +38,15 @@ class Sender:
 
     def __init__(self, settings: Otlp) -> None:
         self.encoder: Encoder | JsonEncoder | ZipkinEncoder
+        self.items = settings.items
         if settings.protocol == "http/json":
             from tracing_agent.export.otlp_json import JsonEncoder
 
             self.encoder, self.said, content_type = JsonEncoder(), from_json, "application/json"
+            if settings.signal == "LOGS":
+                from tracing_agent.export.otlp_logs import LogJsonEncoder
+
+                self.encoder = LogJsonEncoder()
         elif settings.protocol == "zipkin":
             from tracing_agent.export.zipkin import ZipkinEncoder, said
 
@@ -50,6 +55,10 @@ class Sender:
             from tracing_agent.export.otlp import Encoder
 
             self.encoder, self.said, content_type = Encoder(), from_protobuf, "application/x-protobuf"
+            if settings.signal == "LOGS":
+                from tracing_agent.export.otlp_logs import LogEncoder
+
+                self.encoder = LogEncoder()
         self.transport = Transport(settings, content_type)
         self._outage: Outage | None = None
         self._sleep = original("time", "sleep")
@@ -62,10 +71,10 @@ class Sender:
                 self._sleep(0)
             messages += self.encoder.span_messages(spans[start : start + _CHUNK])
         if len(messages) < len(spans):
-            pace.health.fail(len(spans) - len(messages), "not encodable", "spans that cannot be encoded")
+            pace.health.fail(len(spans) - len(messages), "not encodable", f"{self.items} that cannot be encoded")
         if messages:
             if self._outage is None:
-                self._outage = Outage(pace.health)
+                self._outage = Outage(pace.health, self.items)
             self._send(messages, resource, pace, self._outage)
 
     def _send(self, messages: Messages, resource: Resource, pace: Pace, outage: Outage) -> None:
@@ -83,7 +92,11 @@ class Sender:
                 self._send(messages[half:], resource, pace, outage)
             else:
                 pace.health.fail(1, "too large", str(refused))
-                say(WARN, f"a span of {len(body)} bytes was dropped: {refused}", key="too large")
+                say(
+                    WARN,
+                    f"one of the {self.items}, of {len(body)} bytes, was dropped: {refused}",
+                    key=f"too large {self.items}",
+                )
         else:
             self._taken(answer, len(messages), len(body), pace)
 
@@ -93,8 +106,8 @@ class Sender:
         where = self.transport.endpoint.shown
         if rejected:
             reason = message or "no reason given"
-            pace.health.fail(rejected, "rejected", f"{where} rejected spans: {reason}")
-            say(WARN, f"{where} rejected {rejected} of {count} spans: {reason}", key="rejected")
+            pace.health.fail(rejected, "rejected", f"{where} rejected {self.items}: {reason}")
+            say(WARN, f"{where} rejected {rejected} of {count} {self.items}: {reason}", key=f"rejected {self.items}")
         elif message:
-            say(WARN, f"{where} took all spans, with a warning: {message}", key="warning")
+            say(WARN, f"{where} took all {self.items}, with a warning: {message}", key=f"warning {self.items}")
         pace.health.succeed(count - rejected, size)
