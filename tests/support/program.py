@@ -41,14 +41,15 @@ def run(
 
 
 def start(
-    *command: str | Path, cwd: Path | None = None, traced: bool = True, **variables: str
+    *command: str | Path, cwd: Path | None = None, traced: bool = True, piped: bool = False, **variables: str
 ) -> subprocess.Popen[str]:
-    """Start a command; its output is on pipes. The caller waits for it or kills it."""
+    """Start a command; its output is on pipes, and its input if ``piped``. The caller waits for it or kills it."""
     prefix = TRACING_RUN if traced else []
     return subprocess.Popen(
         [*prefix, *map(str, command)],
         cwd=cwd,
         env=environment(**variables),
+        stdin=subprocess.PIPE if piped else None,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

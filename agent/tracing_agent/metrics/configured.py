@@ -182,6 +182,11 @@ class Metrics:
 
     # -- those who are told -----------------------------------------------------------------------------------------
 
+    def begin(self) -> None:
+        """The thread of the intake starts: in a forked child, which has no endpoint yet, with its first operation."""
+        if self._scraped and not self._endpoint.port:
+            self._endpoint.open()
+
     def wait(self) -> float:
         """Seconds until something is to be sent."""
         return float(self._interval.left()) if self._interval is not None else 0.0
@@ -220,6 +225,11 @@ class Metrics:
 
         self._collect(read, _SCRAPE_WAIT)
         return exposition(found, open_metrics)
+
+    @property
+    def port(self) -> int:
+        """Where this process can be scraped; 0 for nowhere."""
+        return self._endpoint.port
 
     # -- the process ------------------------------------------------------------------------------------------------
 

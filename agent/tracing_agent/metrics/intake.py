@@ -38,6 +38,9 @@ class Work(Protocol):
     def measure(self, spans: Sequence[Span]) -> None:
         """Put the spans into the instruments."""
 
+    def begin(self) -> None:
+        """The thread has started."""
+
     def wait(self) -> float:
         """Seconds until there is something to send."""
 
@@ -173,6 +176,7 @@ class Intake:
             fault("the thread of the metrics", error)
 
     def _serve(self, wake: SimpleQueue[Command | None]) -> None:
+        self.work.begin()
         self.drain(LONGEST)
         while wake is self._wake:
             if not self.closed:
