@@ -21,7 +21,7 @@ from tracing_agent.logs import correlation
 from tracing_agent.operation import BREAKERS
 from tracing_agent.patching.targets import Missing, Patch, apply
 from tracing_agent.resource import resource
-from tracing_agent.sampling.configured import sampler_of
+from tracing_agent.sampling.configured import engine_of, sampler_of
 from tracing_agent.semconv.db_settings import DatabaseSettings
 from tracing_agent.semconv.http.settings import HttpSettings
 from tracing_agent.semconv.messaging_settings import MessagingSettings
@@ -71,6 +71,7 @@ class Agent:
             sampler=sampler_of(settings.sampling, self._service),
             resource=self._resource,
             shutdown_on_exit=False,
+            made=engine_of(settings.sampling),
             id_generator=_id_generator(settings),
             span_limits=limits_of(settings),
             carrier=carrier_of(settings.propagation, lambda message: say(WARN, message)),
@@ -185,8 +186,9 @@ class Agent:
             self.metrics.close(timeout)
 
     def health(self) -> dict[str, Any]:
-        """The agent's own numbers: see `export.health.snapshot`."""
-        return snapshot(self.provider, self.pipeline)
+        """The agent's own numbers: see `export.health.snapshot`; ``sampling`` counts traces by what became of them."""
+        rule = self.provider.engine.rule
+        return {**snapshot(self.provider, self.pipeline), "sampling": {} if rule is None else rule.counts()}
 
     def _forked(self) -> None:
         try:

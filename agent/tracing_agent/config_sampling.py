@@ -16,10 +16,15 @@ SAMPLERS = (
     "jaeger_remote",
     "parentbased_jaeger_remote",
 )
+#: Traces that are held until their local root ends, and spans of each.
+HELD_TRACES, HELD_SPANS = 256, 128
 
 
 class Sampling:
-    """The values as they were read."""
+    """The values as they were read: names, rules and numbers still as text.
+
+    ``held_traces`` and ``held_spans`` limit what ``keep`` may hold in memory.
+    """
 
     def __init__(self, read: Reader) -> None:
         self.name = read.text(
@@ -31,4 +36,17 @@ class Sampling:
             "OTEL_TRACES_SAMPLER_ARG",
             "",
             "the sampler's argument: a ratio from 0 to 1, or endpoint=…,pollingIntervalMs=…,initialSamplingRate=…",
+        )
+        self.keep = read.text(
+            "OTEL_PYTHON_TRACES_KEEP",
+            "",
+            "which unsampled traces are sent after all: errors, slow:<milliseconds>, or both",
+        )
+        self.held_traces = read.limit(
+            "OTEL_PYTHON_TRACES_KEEP_TRACES",
+            HELD_TRACES,
+            "unsampled traces in memory until it is known whether to keep",
+        )
+        self.held_spans = read.limit(
+            "OTEL_PYTHON_TRACES_KEEP_SPANS", HELD_SPANS, "spans of each of them, besides the one that ends it"
         )

@@ -51,6 +51,7 @@ class Recorder:
         self,
         sampler: sampling.Sampler = sampling.DEFAULT_ON,
         propagators: tuple[str, ...] = ("tracecontext", "baggage"),
+        **given: Any,
     ) -> None:
         self.finished: list[Span] = []
         self.provider = TracerProvider(
@@ -60,6 +61,7 @@ class Recorder:
             id_generator=CountedIds(),
             clock=CountedClock(),
             carrier=Carrier(propagators),
+            **given,
         )
         self.engine = self.provider.engine
         self.engine.take = self.finished.append

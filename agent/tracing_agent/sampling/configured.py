@@ -8,6 +8,7 @@ from tracing_agent.config_sampling import SAMPLERS
 from tracing_agent.faults import WARN, describe, say
 from tracing_agent.sampling.own import Own
 from tracing_agent.sampling.probability import ratio_rule
+from tracing_agent.trace.engine import Engine
 from tracing_agent.trace.sdk import sampling
 
 if TYPE_CHECKING:
@@ -37,6 +38,30 @@ def sampler_of(settings: Sampling, service: Callable[[], str]) -> sampling.Sampl
         sampler = known[name.removeprefix(_PARENTED)]()
         return sampling.ParentBased(sampler) if name.startswith(_PARENTED) else sampler
     return _registered(settings)
+
+
+def engine_of(settings: Sampling) -> Callable[..., Engine]:
+    """What makes the engine: one that holds what the sampler drops where ``OTEL_PYTHON_TRACES_KEEP`` asks for it."""
+    if not settings.keep:
+        return Engine
+    from tracing_agent.sampling.kept import Keeper, KeepingEngine
+
+    errors, slow, bad = False, None, []
+    for item in filter(None, map(str.strip, settings.keep.lower().split(","))):
+        name, _, value = item.partition(":")
+        if item == "errors":
+            errors = True
+        elif name == "slow" and value.isascii() and value.isdigit() and len(value) < 10:
+            slow = int(value) * 1_000_000
+        else:
+            bad.append(item)
+    used = ",".join((["errors"] if errors else []) + ([] if slow is None else [f"slow:{slow // 1_000_000}"])) or "none"
+    for item in bad:
+        say(WARN, f"OTEL_PYTHON_TRACES_KEEP: {item!r} is not errors or slow:<milliseconds>; using {used!r} instead")
+    if not errors and slow is None:
+        return Engine
+    keeper = Keeper(errors, slow, settings.held_traces or 0, settings.held_spans or 0)
+    return lambda **given: KeepingEngine(keeper, **given)
 
 
 def _ratio(settings: Sampling) -> sampling.Sampler:

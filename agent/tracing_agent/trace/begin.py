@@ -176,12 +176,17 @@ def admit(engine: Engine, span: Span) -> Span | Dropped:
         )
         flags = span.trace.flags & RANDOM | (SAMPLED if result.decision is SAMPLE else 0)
         state = result.trace_state.to_header() if result.trace_state else ""
-        span.trace = Trace(span.trace.id, flags, state, result.decision is not DROP, span.trace.debug)
-        if not flags & SAMPLED:
+        span.trace = trace = Trace(span.trace.id, flags, state, result.decision is not DROP, span.trace.debug)
+        if not trace.recorded:
+            up = span.up if type(span.up) is Remote else engine.parent(context)
+            span.trace = trace = engine.dropped(trace, up)
+            if type(up) is Span and up.trace is trace:
+                span.up = up.span_id
+        if not (flags & SAMPLED or trace.held):
             engine.unsampled += 1
         if not span.trace.recorded:
             return _left_out(engine, span)
-        if result.attributes:
+        if result.attributes and not trace.held:
             span.set_attributes(result.attributes)
     elif type(span.trace) is Undecided:
         facts = Facts(span._name, span.origin.kind, span._attributes, span.__dict__.pop("sent", {}))

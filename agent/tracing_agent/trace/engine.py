@@ -6,8 +6,6 @@ OpenTelemetry API, for which `Engine.start` follows the SDK step by step.
 
 from __future__ import annotations
 
-from _random import Random
-from os import urandom
 from time import time_ns
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +28,8 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace.id_generator import IdGenerator
     from opentelemetry.trace import Link, SpanKind
 
+    from tracing_agent.trace.rule import Rule
+
 DROP, SAMPLE = sdk.sampling.Decision.DROP, sdk.sampling.Decision.RECORD_AND_SAMPLE
 ONLY = sdk.sampling.Decision.RECORD_ONLY
 new: Callable[[type[Span]], Span] = object.__new__
@@ -40,23 +40,6 @@ def below(up: Any, trace: Trace) -> Any:
     if type(up) is Span or type(up) is Dropped:
         return up.span_id if up.trace is trace else up.get_span_context()
     return up
-
-
-class Ids(RandomIdGenerator):
-    """Random ids from a generator of our own: the program may seed `random`, and a fork must not share one."""
-
-    def __init__(self) -> None:
-        self.reseed()
-
-    def reseed(self) -> None:
-        """Start a sequence of its own; called in a forked child."""
-        self.bits = Random(int.from_bytes(urandom(16), "big")).getrandbits
-
-    def generate_span_id(self) -> int:
-        return self.bits(64) or 1
-
-    def generate_trace_id(self) -> int:
-        return self.bits(128) or 1
 
 
 class Engine:
@@ -105,13 +88,16 @@ class Engine:
     def sampled_by(self, sampler: sdk.sampling.Sampler) -> None:
         """Let ``sampler`` decide."""
         self.sampler = sampler
-        self.rule = sdk.plain_rule(sampler)
+        rule = self.rule = self.rule_of(sampler)
         #: Whether the parent of a span decides, where that is a span of this process.
-        rule = self.rule
         self.parented = rule is not None and rule.within
         self.deferred = self.watched or rule is None or rule.late
         #: The lower-case names of the request headers that decide.
         self.headers = () if rule is None else rule.headers
+
+    def rule_of(self, sampler: sdk.sampling.Sampler) -> Rule | None:
+        """What decides instead of ``sampler``; None where that has to be asked."""
+        return sdk.plain_rule(sampler)
 
     def watch(self) -> None:
         """Span processors were added: they see every span from now on."""
@@ -172,7 +158,7 @@ class Engine:
             if self.carrier.copied is not None:
                 entries: Any = (current() if context is None else context).get(BAGGAGE_KEY)
                 self.carrier.copied.onto(span.set_attribute, entries or {})
-            if result is not None:
+            if result is not None and result.decision is not DROP:
                 attributes = result.attributes
             if attributes:
                 span.set_attributes(attributes)
@@ -211,7 +197,7 @@ class Engine:
             trace, result = self.follow(up) if up is not None and rule.parented else self.decide(up), None
             if type(trace) is Undecided:
                 trace = trace.settled(Facts(name, origin.kind, attributes or {}, {}))
-        if not trace.flags & SAMPLED:
+        if not (trace.flags & SAMPLED or trace.held):
             self.unsampled += 1
         if not trace.recorded:
             return Dropped(trace, self.ids.generate_span_id()), result
@@ -251,7 +237,8 @@ class Engine:
         assert self.rule is not None
         if up is None:
             return self.rule.trace(self.ids.generate_trace_id(), self.random, "")
-        return self.rule.below(self.follow(up), up)
+        parent = self.follow(up)
+        return parent if getattr(up, "deferred", False) else self.rule.below(parent, up)
 
     def ask(
         self,
@@ -270,7 +257,12 @@ class Engine:
         flags = random | (SAMPLED if result.decision is SAMPLE else 0)
         state = result.trace_state.to_header() if result.trace_state else ""
         debug = parent is not None and parent.debug
-        return Trace(id, flags, state, result.decision is not DROP, debug), result
+        trace = Trace(id, flags, state, result.decision is not DROP, debug)
+        return trace if trace.recorded else self.dropped(trace, up), result
+
+    def dropped(self, trace: Trace, up: Any) -> Trace:
+        """What stands for the trace of a span below ``up`` that a sampler which we do not know has dropped."""
+        return trace
 
     def show_start(self, span: Span, context: Context | None) -> None:
         """Let span processors see a begun span."""

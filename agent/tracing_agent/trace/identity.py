@@ -26,11 +26,11 @@ class Trace:
     ``id`` is the 128-bit trace id; ``flags`` the W3C trace flags; ``state`` the tracestate header ("" for none);
     ``recorded`` whether children of a span of this trace are recorded when the parent decides; ``debug`` whether the
     caller asked every service to record (B3, Jaeger). ``silent`` of a trace says that nothing below is recorded here,
-    whatever the sampler thinks.
+    whatever the sampler thinks; ``held`` that it is recorded, though not sampled, until it is known whether to keep it.
     """
 
     __slots__ = ("_head", "debug", "flags", "id", "recorded", "state")
-    silent = False
+    silent = held = False
 
     def __init__(self, id: int, flags: int, state: str, recorded: bool, debug: bool = False) -> None:
         self.id = id

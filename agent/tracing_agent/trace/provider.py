@@ -14,8 +14,9 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import NonRecordingSpan, SpanKind
 
 from tracing_agent.trace import sdk
-from tracing_agent.trace.engine import DROP, ONLY, SAMPLE, Engine, Ids
+from tracing_agent.trace.engine import DROP, ONLY, SAMPLE, Engine
 from tracing_agent.trace.identity import SAMPLED, Dropped, Origin
+from tracing_agent.trace.ids import Ids
 from tracing_agent.trace.limits import limits_from
 from tracing_agent.trace.processors import Processors
 from tracing_agent.trace.span import Span
@@ -125,7 +126,8 @@ class Tracer(sdk_trace.Tracer):
 class TracerProvider(sdk.ForkedProvider):
     """The SDK's `TracerProvider` whose spans are ours.
 
-    Arguments as the SDK's; ``clock`` gives nanoseconds since the epoch, ``carrier`` the formats of context.
+    Arguments as the SDK's; ``clock`` gives nanoseconds since the epoch, ``carrier`` the formats of context, ``made``
+    makes its engine.
     """
 
     def __init__(
@@ -139,6 +141,7 @@ class TracerProvider(sdk.ForkedProvider):
         *,
         clock: Callable[[], int] = time_ns,
         carrier: Carrier | None = None,
+        made: Callable[..., Engine] = Engine,
         **later: Any,
     ) -> None:
         ids = Ids() if id_generator is None else id_generator
@@ -153,7 +156,7 @@ class TracerProvider(sdk.ForkedProvider):
             span_limits=span_limits or limits_from(),
             **later,
         )
-        self.engine = Engine(
+        self.engine = made(
             sampler=self.sampler,
             ids=ids,
             limits=self._span_limits,
@@ -193,6 +196,8 @@ class TracerProvider(sdk.ForkedProvider):
             ids.reseed()
         for engine in self._engines:
             engine.started = engine.unsampled = 0
+            if engine.rule is not None:
+                engine.rule.forked()
         self.replace_resource(self._resource)
 
     def get_tracer(

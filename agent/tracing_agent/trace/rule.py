@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tracing_agent.trace.identity import RANDOM, SAMPLED, Trace
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from opentelemetry.trace import SpanKind
 
@@ -41,6 +41,13 @@ class Rule:
         """Decide what `trace` left undecided."""
         raise NotImplementedError
 
+    def counts(self) -> dict[str, int]:
+        """What was decided otherwise than by ratio or parent, in new traces, by reason."""
+        return {}
+
+    def forked(self) -> None:
+        """In a forked child: count from nothing."""
+
     def followed(self) -> Rule:
         """The same for roots; a parent decides where there is one."""
         rule = copy.copy(self)
@@ -63,20 +70,35 @@ class Facts:
 
 
 class Undecided(Trace):
-    """The trace of a span that is recorded until enough is known of it; ``remote`` is its caller's, if it has one."""
+    """The trace of a span that is recorded until enough is known of it: then ``rule`` decides.
 
-    __slots__ = ("decided", "remote", "rule")
+    ``remote`` is the caller's trace and ``up`` its identity, where there is a caller whose decision may be overruled.
+    """
 
-    def __init__(self, rule: Rule, id: int, flags: int, state: str, remote: Trace | None = None) -> None:
+    __slots__ = ("_after", "decided", "remote", "rule", "up")
+
+    def __init__(
+        self, rule: Rule, id: int, flags: int, state: str, remote: Trace | None = None, up: Any = None
+    ) -> None:
         super().__init__(id, flags, state, True, remote is not None and remote.debug)
         self.rule = rule
         self.remote = remote
+        self.up = up
         self.decided: Trace | None = None
+        self._after: tuple[Callable[[Trace], Trace], ...] = ()
+
+    def then(self, change: Callable[[Trace], Trace]) -> Undecided:
+        """Let ``change`` have a look at what is decided."""
+        self._after = (*self._after, change)
+        return self
 
     def settled(self, facts: Facts) -> Trace:
         """The trace as it was decided, once: spans below may have begun meanwhile."""
         if self.decided is None:
-            self.decided = self.rule.settle(self, facts)
+            trace = self.rule.settle(self, facts)
+            for change in self._after:
+                trace = change(trace)
+            self.decided = trace
         return self.decided
 
 
