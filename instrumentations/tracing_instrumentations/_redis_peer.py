@@ -10,7 +10,8 @@ from tracing_agent.trace.sdk import SPAN_KEY, current
 from tracing_agent.trace.span import Span
 
 DEFAULT_PORT = 6379
-_PEER = "_tracing_agent_peer"
+#: On a pool of connections: its peer, once it is known.
+PEER = "_tracing_agent_peer"
 _CONTACTED = "redis_peer"
 
 _peers = Peers(DEFAULT_PORT)
@@ -21,7 +22,7 @@ def peer_of(pool: Any) -> Peer:
 
     The database is the one that connections select when they are made.
     """
-    known: Peer | None = pool.__dict__.get(_PEER)
+    known: Peer | None = pool.__dict__.get(PEER)
     if known is not None:
         return known
     options = pool.connection_kwargs
@@ -34,7 +35,7 @@ def peer_of(pool: Any) -> Peer:
         known = _peers.peer(str(path), 0, database)
     else:
         known = _peers.peer(str(options.get("host") or "localhost"), int(options.get("port") or DEFAULT_PORT), database)
-    pool.__dict__[_PEER] = known
+    pool.__dict__[PEER] = known
     return known
 
 
@@ -50,7 +51,7 @@ def connected(connection: Any, socket: Any) -> None:
         refer = getattr(pool, "connection_pool_ref", None)
         pool = pool if refer is None else refer()
         if pool is not None:
-            setattr(pool, _PEER, peer)
+            setattr(pool, PEER, peer)
 
 
 def _reached(connection: Any, socket: Any) -> Any:

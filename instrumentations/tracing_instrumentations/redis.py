@@ -22,10 +22,10 @@ from tracing_agent.drivers.call import TAKEN, noted
 from tracing_agent.drivers.exchange import Perhaps
 from tracing_agent.operation import DATABASE, Operation
 from tracing_agent.patching.targets import Target
-from tracing_agent.semconv.redis_text import operation_name, redis_text
+from tracing_agent.semconv.redis_text import redis_command
 from tracing_instrumentations import _redis_errors
 from tracing_instrumentations._redis_batch import Queue, active_client, batch, queue_of, routed_queue_of
-from tracing_instrumentations._redis_peer import connected, contacted, goes_to, last_contacted, node_of, peer_of
+from tracing_instrumentations._redis_peer import PEER, connected, contacted, goes_to, last_contacted, node_of, peer_of
 from tracing_instrumentations._redis_pools import pools
 
 if TYPE_CHECKING:
@@ -47,8 +47,8 @@ _SPECIAL = frozenset((*_PROCEDURES, *_WAITING))
 def said(span: Any, given: Any, args: Sequence[Any]) -> Any:
     """One command; gives what is to be known at its end."""
     values = span.values
-    values["db.operation.name"] = span._name = name = operation_name(args)
-    values["db.query.text"] = redis_text(args)
+    name, values["db.query.text"] = redis_command(args)
+    values["db.operation.name"] = span._name = name
     word = name.upper()
     if word in _SPECIAL:
         if word in _PROCEDURES:
@@ -83,7 +83,8 @@ def sent(span: Any, queue: Queue, given: Any) -> Any:
 
 def command(span: Any, client: Any, *args: Any, **options: Any) -> Any:
     """A client, or a pipeline that watches keys, sends a command."""
-    peer_of(client.connection_pool).stamp(span)
+    pool = client.connection_pool
+    (pool.__dict__.get(PEER) or peer_of(pool)).stamp(span)
     return said(span, client, args)
 
 
@@ -95,7 +96,10 @@ def pipeline(span: Any, client: Any, *more: Any, **options: Any) -> Any:
 
 def answered(span: Any, client: Any, result: Any) -> None:
     """The answer is there. A connection may have been made for it, so that more is known of where it went."""
-    peer_of(client.connection_pool).stamp(span)
+    pool = client.connection_pool
+    peer = pool.__dict__.get(PEER)
+    if peer is None or peer.origin is not span.origin:
+        peer_of(pool).stamp(span)
 
 
 def failed(span: Any, client: Any, error: BaseException) -> None:

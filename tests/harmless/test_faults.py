@@ -37,6 +37,7 @@ APART = {
     "Peers.__init__": "import",
     "_Known.__init__": "import",
     "redis_shapes._parsed": "import",
+    "redis_text._one_key": "import",
     "redis_shapes._counted": "import",
     "redis_shapes._grouped": "import",
     "sql_words._set": "import",

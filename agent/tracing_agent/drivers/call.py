@@ -45,7 +45,8 @@ def call(operation: Operation, start: Start, end: End | None = None, failed: Fai
                         span = admit(engine, span)  # type: ignore[arg-type]
             except Exception as error:
                 span = None
-                fault(error)
+                if not misfit(error):
+                    fault(error)
             if span is None or not span.recording:
                 return original(*args, **kwargs)
             try:
@@ -82,7 +83,8 @@ def coroutine(operation: Operation, start: Start, end: End | None = None, failed
                         span = admit(engine, span)  # type: ignore[arg-type]
             except Exception as error:
                 span = None
-                fault(error)
+                if not misfit(error):
+                    fault(error)
             if span is None or not span.recording:
                 return await original(*args, **kwargs)
             try:
@@ -134,7 +136,8 @@ def outgoing(operation: Operation, start: Start, end: End, carry: Carry, settle:
                     args = carry(engine.carrier, identity, *given, **kwargs)
             except Exception as error:
                 span, args = None, given
-                fault(error)
+                if not misfit(error):
+                    fault(error)
             try:
                 result = original(*args, **kwargs)
             except BaseException as error:
@@ -167,12 +170,22 @@ def noted(breaker: Breaker, note: Start) -> Wrap:
                 try:
                     note(*args, **kwargs)
                 except Exception as error:
-                    breaker.fault(error)
+                    if not misfit(error):
+                        breaker.fault(error)
             return original(*args, **kwargs)
 
         return wrapper
 
     return wrap
+
+
+def misfit(error: BaseException) -> bool:
+    """Whether arguments of the program do not fit the call, which the library tells it: no fault of ours.
+
+    To be asked where ``error`` was caught, in the function that passes arguments on: that very frame has raised it,
+    before the code of what it called.
+    """
+    return isinstance(error, TypeError) and error.__traceback__ is not None and error.__traceback__.tb_next is None
 
 
 def fail(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tracing_agent.drivers.call import TAKEN
+from tracing_agent.drivers.call import TAKEN, misfit
 from tracing_agent.trace.begin import admit, beginner, enter, leave
 
 if TYPE_CHECKING:
@@ -50,7 +50,8 @@ def opening(engine: Engine, operation: Operation, start: Start) -> Opened:
                 span = admit(engine, span)
             return span, given
         except Exception as error:
-            fault(error)
+            if not misfit(error):
+                fault(error)
             return None, None
 
     return opened
@@ -82,11 +83,23 @@ def call(operation: Operation, start: Start, end: End, failed: End, holds: bool 
     """A function, from its call to its result."""
 
     def wrap(original: Any, engine: Engine) -> Any:
-        opened = opening(engine, operation, start)
+        begin, fault, opened = beginner(engine, operation), operation.breaker.fault, opening(engine, operation, start)
         closed, broke = closing(engine, operation, end, False), closing(engine, operation, failed, True)
 
         def leaf(*args: Any, **kwargs: Any) -> Any:
-            span, given = opened(args, kwargs)
+            # As `opened` and `closed`, without their calls: most commands go this way.
+            try:
+                span: Any = begin()
+                if span is not None and span.recording:
+                    given = start(span, *args, **kwargs)
+                    if given is TAKEN:
+                        span = None
+                    elif engine.deferred and type(given) is not Perhaps:
+                        span = admit(engine, span)
+            except Exception as error:
+                span = None
+                if not misfit(error):
+                    fault(error)
             if span is None or not span.recording:
                 return original(*args, **kwargs)
             try:
@@ -94,7 +107,14 @@ def call(operation: Operation, start: Start, end: End, failed: End, holds: bool 
             except BaseException as error:
                 broke(span, given, error)
                 raise
-            closed(span, given, result)
+            if type(given) is Perhaps:
+                closed(span, given, result)
+                return result
+            try:
+                end(span, given, result)
+                span.origin.finish(span)
+            except Exception as error:
+                fault(error)
             return result
 
         def holder(*args: Any, **kwargs: Any) -> Any:
@@ -123,11 +143,23 @@ def coroutine(operation: Operation, start: Start, end: End, failed: End, holds: 
     """A coroutine function, from its first step to its result."""
 
     def wrap(original: Any, engine: Engine) -> Any:
-        opened = opening(engine, operation, start)
+        begin, fault, opened = beginner(engine, operation), operation.breaker.fault, opening(engine, operation, start)
         closed, broke = closing(engine, operation, end, False), closing(engine, operation, failed, True)
 
         async def leaf(*args: Any, **kwargs: Any) -> Any:
-            span, given = opened(args, kwargs)
+            # As `opened` and `closed`, without their calls: most commands go this way.
+            try:
+                span: Any = begin()
+                if span is not None and span.recording:
+                    given = start(span, *args, **kwargs)
+                    if given is TAKEN:
+                        span = None
+                    elif engine.deferred and type(given) is not Perhaps:
+                        span = admit(engine, span)
+            except Exception as error:
+                span = None
+                if not misfit(error):
+                    fault(error)
             if span is None or not span.recording:
                 return await original(*args, **kwargs)
             try:
@@ -135,7 +167,14 @@ def coroutine(operation: Operation, start: Start, end: End, failed: End, holds: 
             except BaseException as error:
                 broke(span, given, error)
                 raise
-            closed(span, given, result)
+            if type(given) is Perhaps:
+                closed(span, given, result)
+                return result
+            try:
+                end(span, given, result)
+                span.origin.finish(span)
+            except Exception as error:
+                fault(error)
             return result
 
         async def holder(*args: Any, **kwargs: Any) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
 
-from tracing_agent.drivers.call import TAKEN, fail
+from tracing_agent.drivers.call import TAKEN, fail, misfit
 from tracing_agent.semconv.errors import failed
 from tracing_agent.trace.begin import admit, beginner, carried
 
@@ -42,7 +42,8 @@ def opening(engine: Engine, operation: Operation, start: Start, carry: Carry | N
                 if identity is not None:
                     args = carry(engine.carrier, identity, *args, **kwargs)
         except Exception as error:
-            fault(error)
+            if not misfit(error):
+                fault(error)
             return None, given
         return (span if span is not None and span.recording else None), args
 

@@ -35,31 +35,32 @@ class Peer:
     ``attributes`` are theirs in common; ``target`` names the database in a span's name where nothing better does.
     """
 
-    __slots__ = ("_origin", "attributes", "target")
+    __slots__ = ("attributes", "origin", "target")
 
     def __init__(self, attributes: dict[str, Any], target: str) -> None:
         self.attributes = attributes
         self.target = target
-        self._origin: Origin | None = None
+        #: That of the spans stamped last; None before the first, and when more is known.
+        self.origin: Origin | None = None
 
     def reached(self, address: str, port: int) -> None:
         """A connection was made, to this IP address: spans stamped from now on tell it."""
         network = {"network.peer.address": address, "network.peer.port": port}
         if self.attributes.get("network.peer.address") != address or self.attributes.get("network.peer.port") != port:
             self.attributes = {**self.attributes, **network}
-            self._origin = None
+            self.origin = None
 
     def stamp(self, span: Span) -> None:
         """Let ``span`` have the attributes of this peer: those that it has in common with the spans to it.
 
         May be done again when more is known of the peer; not with one peer after another.
         """
-        base, origin = span.origin, self._origin
+        base, origin = span.origin, self.origin
         span.origin = origin if origin is not None and origin.engine is base.engine else self._joined(base)
 
     def _joined(self, base: Origin) -> Origin:
         attributes = {**base.attributes, **self.attributes}
-        self._origin = origin = base.engine.origin(base.scope, base.kind, attributes, base.suppresses)
+        self.origin = origin = base.engine.origin(base.scope, base.kind, attributes, base.suppresses)
         return origin
 
 
@@ -102,7 +103,7 @@ class Peers:
 def query(span: Span, peer: Peer, text: str, sanitise: bool) -> None:
     """SQL text goes to ``peer``: sanitised, or as given where its values travel apart from it. Names the span."""
     # As `Peer.stamp`, which is one call more of every query.
-    base, origin = span.origin, peer._origin
+    base, origin = span.origin, peer.origin
     span.origin = origin if origin is not None and origin.engine is base.engine else peer._joined(base)
     text, summary = analysed(text, sanitise)
     values = span.values

@@ -22,6 +22,38 @@ if TYPE_CHECKING:
 TEXT_LIMIT = 1_000
 NAME_LIMIT = 256
 
+# What is behind the key of commands that have one, by the number of arguments that are masked.
+_TAILS = tuple(" ?" * masked for masked in range(8))
+
+
+def _one_key(shape: Shape) -> int:
+    """The most arguments, up to the tails', with which a key is shown and all behind it is masked; 0 if none."""
+    if type(shape) is not str or shape[0] != "k":
+        return 0
+    return min(len(shape) - len(shape[1:].lstrip("-")), len(_TAILS))
+
+
+_ONE_KEY = {name: most for name, shape in SHAPES.items() if (most := _one_key(shape))}
+
+
+def redis_command(args: Sequence[Any]) -> tuple[str, str]:
+    """`operation_name` and `redis_text` of a command."""
+    # Most commands have one key, which can stand in the text as it is.
+    count = len(args)
+    if count >= 2:
+        name, key = args[0], args[1]
+        if (
+            type(name) is str
+            and count - 1 <= _ONE_KEY.get(name, 0)
+            and type(key) is str
+            and 0 < len(key) <= NAME_LIMIT
+            and " " not in key
+            and '"' not in key
+            and key.isprintable()
+        ):
+            return name, f"{name} {key}{_TAILS[count - 2]}"
+    return operation_name(args), redis_text(args)
+
 
 def redis_text(args: Sequence[Any]) -> str:
     """The command whose name and arguments are `args`, as redis-py takes them; at most `TEXT_LIMIT` characters.
