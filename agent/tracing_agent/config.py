@@ -31,6 +31,7 @@ class Settings(Otlp):
         self.hints: list[str] = []
         self.notes: list[str] = []
         read.boolean("OTEL_SDK_DISABLED", False, "true: nothing is traced, and nothing of the agent is loaded")
+        read.text("OTEL_PYTHON_DOCTOR_SIGNAL", "", "signal, e.g. SIGUSR2, on which each process tells its state")
         self.log_level = LOG_LEVELS[
             read.choice(
                 "OTEL_LOG_LEVEL",
