@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from typing import TYPE_CHECKING
 
+from tracing_agent.export.health import FULL
 from tracing_agent.metrics.prometheus import Family, Sample, histogram
 
 if TYPE_CHECKING:
@@ -12,6 +13,9 @@ if TYPE_CHECKING:
     from tracing_agent.metrics.propagated import Propagated
 
 _BOUNDARIES = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+# Told from the start, as a rate does not see a series that begins at more than 0.
+_REASONS = (FULL, "connection", "timeout", "rejected")
 
 
 class Latency:
@@ -33,7 +37,7 @@ class Latency:
 
 def health(numbers: Numbers, latency: Latency, propagated: Propagated) -> list[Family]:
     """Every family. Spans that a sampler left out are told apart from those that were lost."""
-    lost = {**numbers.failed}
+    lost = {**dict.fromkeys(_REASONS, 0), **numbers.failed}
     for reason, count in numbers.dropped.items():
         lost[reason] = lost.get(reason, 0) + count
     found = numbers.found
@@ -51,7 +55,7 @@ def health(numbers: Numbers, latency: Latency, propagated: Propagated) -> list[F
             Sample("_total", {"sampled": "true"}, numbers.sampled),
             Sample("_total", {"sampled": "false"}, numbers.unsampled),
         ),
-        counter("otel_span_ended", "Sampled spans ended", Sample("_total", {}, sum(numbers.ended.values()))),
+        counter("otel_span_ended", "Sampled spans ended", Sample("_total", {}, numbers.finished())),
         counter(
             "otel_span_status_code",
             "Sampled spans ended, by status",
@@ -61,7 +65,7 @@ def health(numbers: Numbers, latency: Latency, propagated: Propagated) -> list[F
         counter(
             "otel_exporter_failed_spans",
             "Spans lost, by reason",
-            *(Sample("_total", {"reason": reason}, count) for reason, count in {"queue full": 0, **lost}.items()),
+            *(Sample("_total", {"reason": reason}, count) for reason, count in lost.items()),
         ),
         counter(
             "otel_trace_context_propagated",

@@ -102,9 +102,13 @@ class Numbers:
         key = "otel.span.sampling_result"
         return [(self.sampled, {key: "RECORD_AND_SAMPLE"}), (self.unsampled, {key: "DROP"})]
 
+    def finished(self) -> int:
+        """Sampled spans that have ended: those meant for an exporter, if there is one."""
+        return self.found["ended"] or sum(self.ended.values())
+
     def live(self) -> list[Count]:
         """Sampled spans that have not ended."""
-        count = max(0, self.sampled - sum(self.ended.values()))
+        count = max(0, self.sampled - self.finished())
         return [(count, {"otel.span.sampling_result": "RECORD_AND_SAMPLE"})]
 
     def queued(self) -> list[Count]:
