@@ -131,7 +131,7 @@ def targets(requests: ModuleType) -> dict[str, tuple[Target, ...]]:
         "requests": (
             Target("requests.sessions", "Session.send", attempts.request),
             Target("requests.sessions", "Session.mount", mount, optional=True),
-            Target("requests.sessions", "Session.rebuild_proxies", noted(breaker, follows), optional=True),
+            Target("requests.sessions", "SessionRedirectMixin.rebuild_proxies", noted(breaker, follows), optional=True),
             Target("requests.adapters", "HTTPAdapter.send", send),
             *urllib3(attempts, headers, breaker),
         )

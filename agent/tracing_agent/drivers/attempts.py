@@ -86,10 +86,13 @@ class Attempts:
         silently, breaker, fault = _silently(original), self._operation.breaker, self._operation.breaker.fault
 
         def wrapper(self: Any, request: Any, *args: Any, **kwargs: Any) -> Any:
-            sending = SENDING.get()
+            sending, alone = SENDING.get(), None
+            if breaker.open or current().get(SUPPRESS_HTTP_KEY):
+                return original(self, request, *args, **kwargs)
             if sending is None or sending.over:
-                return _by_itself(wrapper, fault, self, request, *args, **kwargs)
-            if sending.active or breaker.open or current().get(SUPPRESS_HTTP_KEY):
+                sending = Sending()
+                alone = SENDING.set(sending)
+            elif sending.active:
                 return original(self, request, *args, **kwargs)  # a layer below the one that is traced
             try:
                 open(sending, request)
@@ -107,12 +110,16 @@ class Attempts:
             finally:
                 sending.active = False
                 sending.identity = None
+                if alone is not None:
+                    over(sending, alone)
             if sending.span is not None:
                 try:
                     end(sending.span, response)
                     sending.done, sending.end = sending.span, clock()
                 except Exception as error:
                     fault(error)
+            if alone is not None:
+                _settle(sending, fault)
             return response
 
         return wrapper
@@ -234,17 +241,6 @@ def _silently(original: Any) -> Any:
             leave(token)
 
     return silent
-
-
-def _by_itself(attempt: Any, fault: Fault, *args: Any, **kwargs: Any) -> Any:
-    """Make an attempt that belongs to no request around it."""
-    sending = Sending()
-    token = SENDING.set(sending)
-    try:
-        return attempt(*args, **kwargs)
-    finally:
-        over(sending, token)
-        _settle(sending, fault)
 
 
 def _settle(sending: Sending, fault: Fault) -> None:
