@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from sys import modules
 from typing import TYPE_CHECKING, Any
 
@@ -33,9 +34,14 @@ _TRACERS = (
     ("starlette.middleware.opentelemetry", "OpenTelemetryMiddleware"),
 )
 
+#: Applications that chose a tracer of their own by their framework's switches, by their identity.
+chosen: dict[int, weakref.ref[Starlette]] = {}
+
 
 def aside(app: Starlette) -> bool:
-    """Whether a tracing middleware was put into this application by hand: its server span is enough."""
+    """Whether the application has a tracer of its own, by choice or by a middleware: what that records is enough."""
+    if chosen and id(app) in chosen:
+        return True
     if _TRACERS[0][0] not in modules and _TRACERS[1][0] not in modules:
         return False
     if app.middleware_stack is None:

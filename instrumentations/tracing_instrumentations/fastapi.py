@@ -15,8 +15,7 @@ from tracing_agent.drivers.routed import route
 from tracing_agent.operation import Operation
 from tracing_agent.patching.targets import Target
 from tracing_agent.semconv.http import server_route
-from tracing_instrumentations import _starlette
-from tracing_instrumentations._starlette import artificial, gone, prefix_of, shared_targets
+from tracing_instrumentations._starlette import artificial, aside, chosen, gone, prefix_of, shared_targets
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -27,14 +26,6 @@ if TYPE_CHECKING:
     from tracing_agent.trace.span import Span
 
 REQUEST = Operation("fastapi", "HTTP", SpanKind.SERVER)
-
-#: Applications that asked for FastAPI's own tracing, by their identity.
-_native: dict[int, weakref.ref[FastAPI]] = {}
-
-
-def aside(app: FastAPI) -> bool:
-    """Whether the application has chosen a tracer of its own."""
-    return (bool(_native) and id(app) in _native) or _starlette.aside(app)
 
 
 def telemetry(app: FastAPI, options: dict[str, Any]) -> dict[str, Any]:
@@ -52,7 +43,7 @@ def telemetry(app: FastAPI, options: dict[str, Any]) -> dict[str, Any]:
         or not {"tracing", "operation_spans", "exclude"}.isdisjoint(given)
     ):
         number = id(app)
-        _native[number] = weakref.ref(app, lambda _: _native.pop(number, None))
+        chosen[number] = weakref.ref(app, lambda _: chosen.pop(number, None))
         return options
     return {**options, "telemetry": {**given, "tracing": False}}
 

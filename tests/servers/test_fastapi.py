@@ -298,6 +298,14 @@ def test_its_own_tracing_is_respected(recorder: Recorder, telemetry: dict[str, A
 
 @pytest.mark.skipif(not NATIVE, reason="has no telemetry of its own")
 @pytest.mark.usefixtures("global_provider")
+def test_its_own_tracing_leaves_out(recorder: Recorder) -> None:
+    """User-pain row 1: a request that the application excludes from FastAPI's own tracing gets no span of ours."""
+    assert ask(with_tasks(telemetry={"exclude": lambda scope: True}), "/items/3").status == 200
+    assert not [name for name, _ in shown(recorder) if name.startswith("GET")]
+
+
+@pytest.mark.skipif(not NATIVE, reason="has no telemetry of its own")
+@pytest.mark.usefixtures("global_provider")
 def test_its_own_tracing_by_environment(recorder: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
     """User-pain row 1: an application that FastAPI configures from the environment has FastAPI's own tracing."""
     monkeypatch.setenv("FASTAPI_OTEL_AUTO_CONFIGURE", "true")
