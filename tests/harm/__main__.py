@@ -30,6 +30,7 @@ class Result:
     name: str
     version: str = "-"
     tests: int = 0
+    passed: int = 0
     spans: int = 0
     differences: list[Difference] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
@@ -41,11 +42,12 @@ class Result:
         return bool(self.faults) or any(entry.unexplained for entry in self.differences)
 
     def row(self) -> tuple[str, ...]:
-        """The cells: suite, version, tests, same, different, explained, flaky, spans."""
+        """The cells: suite, version, tests, how many of them pass bare, same, different, explained, flaky, spans."""
         explained = sum(1 for entry in self.differences if not entry.flaky and entry.reason is not None)
         flaky = sum(1 for entry in self.differences if entry.flaky)
         counts = (
             self.tests,
+            self.passed,
             self.tests - len(self.differences),
             len(self.differences) - explained - flaky,
             explained,
@@ -55,7 +57,7 @@ class Result:
         return (self.name, self.version, *(f"{count:,}" for count in counts))
 
 
-HEADINGS = ("suite", "version", "tests", "same", "different", "explained", "flaky", "spans")
+HEADINGS = ("suite", "version", "tests", "pass", "same", "different", "explained", "flaky", "spans")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -102,6 +104,7 @@ def _examine(wanted: Wanted, limit: float) -> Result:
         traced = runs.traced(source, "traced", limit)
         _say(f"{result.name} {result.version} traced: {traced.summary}; {traced.spans} spans")
         result.tests = len({**bare.outcomes.tests, **traced.outcomes.tests})
+        result.passed = list(bare.outcomes.tests.values()).count("passed")
         result.spans = traced.spans
         result.faults = sorted(traced.outcomes.faults)
         result.trouble = _trouble(wanted, bare, traced, limit)

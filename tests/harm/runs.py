@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import time
@@ -25,6 +26,7 @@ from tracing_watch.receiver import Receiver
 PYTEST = ("-m", "pytest", "-q", "-p", "no:cacheprovider", "--timeout=120", "--timeout-method=signal")
 #: More test ids than this are not named on a command line: the run again is of the whole suite.
 NAMEABLE = 400
+SUMMARY = re.compile(r"\d+ [a-z]+ in [\d.]+s")
 DROPPED = ("OTEL_", "PYTHON", "PYTEST", "_TRACING", "TEST_", "VIRTUAL_ENV")
 
 
@@ -96,9 +98,13 @@ def _run(
         environment = {**_environment(source, addresses), **variables}
         with output.open("wb") as stream:
             _finish(argv, source.folder, environment, stream.fileno(), limit)
-    lines = [line for line in output.read_text(errors="replace").splitlines() if line.strip()]
-    summary = lines[-1].strip("= ") if lines else ""
-    return Run(read(log), summary, time.monotonic() - started)
+    return Run(read(log), _summary(output.read_text(errors="replace").splitlines()), time.monotonic() - started)
+
+
+def _summary(lines: Sequence[str]) -> str:
+    """Pytest's last line, after which threads may have said more; else the last one there is."""
+    said = [line.strip("= ") for line in lines if line.strip()]
+    return next((line for line in reversed(said) if SUMMARY.search(line)), said[-1] if said else "no output")
 
 
 def _arguments(source: Source, addresses: Mapping[str, str], tests: Sequence[str]) -> list[str]:
