@@ -37,6 +37,14 @@ class Sampling:
             "",
             "the sampler's argument: a ratio from 0 to 1, or endpoint=…,pollingIntervalMs=…,initialSamplingRate=…",
         )
+        self.rules = read.text(
+            "OTEL_PYTHON_TRACES_RULES",
+            "",
+            "rules that come before the sampler, first match wins: drop /health*; keep header:x-debug-trace; 0.1 GET",
+        )
+        self.per_second = read.text(
+            "OTEL_PYTHON_TRACES_PER_SECOND", "", "new traces that a process records in a second at most, e.g. 50"
+        )
         self.keep = read.text(
             "OTEL_PYTHON_TRACES_KEEP",
             "",

@@ -44,7 +44,7 @@ def server(operation: Operation, aside: Callable[[Any], Any], quiet: Quiet = ())
 
     def wrap(original: Any, engine: Engine) -> Any:
         http = settings_of(engine)
-        wanted = wanted_headers(engine.carrier, http)
+        wanted = wanted_headers(engine, http)
         open, breaker = opener(engine, operation, protocol(engine, http)), operation.breaker
         fault = breaker.fault
         original = answering_asgi(original, engine, fault)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tracing_agent.drivers.edge import telling
 from tracing_agent.drivers.serving import Request
 from tracing_agent.propagation.baggage import parse_baggage
 from tracing_agent.propagation.remote import Remote
@@ -35,11 +36,13 @@ class Everything:
         return type(name) is bytes
 
 
-def wanted_headers(carrier: Carrier, http: HttpSettings) -> Everything | frozenset[bytes]:
+def wanted_headers(engine: Engine, http: HttpSettings) -> Everything | frozenset[bytes]:
     """The names of the headers that are looked at."""
+    carrier = engine.carrier
     if not _simple(carrier):
         return Everything()
-    names = {b"host", b"user-agent", b"tracestate", *_PROXY, *(field.encode() for field in carrier.fields)}
+    fields = (field.encode() for field in (*carrier.fields, *engine.headers))
+    names = {b"host", b"user-agent", b"tracestate", *_PROXY, *fields}
     if http.body_sizes:
         names.add(b"content-length")
     return frozenset(names)
@@ -92,7 +95,12 @@ def protocol(engine: Engine, http: HttpSettings) -> Request:
             if length.isdigit():
                 span.values["http.request.body.size"] = int(length)
 
-    return Request(*_context(engine.carrier), describe, _url)
+    deciding = {name.encode(): name for name in engine.headers}
+    return Request(*_context(engine.carrier), telling(describe, deciding, _text), _url)
+
+
+def _text(value: bytes) -> str:
+    return str(value, "utf-8", "replace")
 
 
 def _context(

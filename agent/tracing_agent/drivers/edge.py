@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tracing_agent.trace.rule import Undecided
 from tracing_agent.trace.sdk import BAGGAGE_KEY, current
 from tracing_agent.trace.span import Trace, span_context
 
@@ -32,6 +33,20 @@ def believed(engine: Engine, begin: Begin, baggage: Baggage, describe: Describe)
     if carrier.copied is not None:
         describe = _with_baggage(describe, baggage, carrier.copied)
     return begin, baggage, describe
+
+
+def telling(describe: Describe, names: dict[Any, str], text: Callable[[Any], str]) -> Describe:
+    """``describe``, which tells a span that is not decided yet of the headers that decide as well.
+
+    ``names`` are those by the keys that they have among a request's headers, ``text`` gives what stands there as text.
+    """
+
+    def described(span: Span, request: dict[str, Any], headers: Any) -> None:
+        describe(span, request, headers)
+        if type(span.trace) is Undecided:
+            span.__dict__["sent"] = {name: text(headers[key]) for key, name in names.items() if key in headers}
+
+    return described if names else describe
 
 
 def nothing(headers: Any) -> None:

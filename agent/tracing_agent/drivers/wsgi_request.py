@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tracing_agent.drivers.edge import telling
 from tracing_agent.drivers.serving import Request
 from tracing_agent.semconv.http import forwarded, server_request
 
@@ -52,7 +53,14 @@ def protocol(engine: Engine, http: HttpSettings) -> Request:
             if length is not None:
                 span.values["http.request.body.size"] = length
 
-    return Request(engine.carrier.from_environ, engine.carrier.baggage_from_environ, describe, _url)
+    deciding = {_key(name): name for name in engine.headers}
+    told = telling(describe, deciding, text)
+    return Request(engine.carrier.from_environ, engine.carrier.baggage_from_environ, told, _url)
+
+
+def _key(name: str) -> str:
+    key = name.upper().replace("-", "_")
+    return key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"
 
 
 _VERSIONS: dict[str | None, str] = {

@@ -21,10 +21,21 @@ _PARENTED = "parentbased_"
 
 
 def sampler_of(settings: Sampling, service: Callable[[], str]) -> sampling.Sampler:
-    """The sampler of ``OTEL_TRACES_SAMPLER``; the default, said once, for one that cannot be had.
+    """The sampler of ``OTEL_TRACES_SAMPLER`` with what goes before it: rules, and the cap of traces per second.
 
-    ``service`` gives the value of ``service.name``, once it is asked for.
+    What cannot be used is said once, and the default used. ``service`` gives the value of ``service.name``, once it is
+    asked for.
     """
+    sampler = _named(settings, service)
+    if not (settings.rules or settings.per_second):
+        return sampler
+    # Only here: most programs have neither.
+    from tracing_agent.sampling.before import before
+
+    return before(settings, sampler)
+
+
+def _named(settings: Sampling, service: Callable[[], str]) -> sampling.Sampler:
     name = settings.name.lower()
     known: dict[str, Callable[[], sampling.Sampler]] = {
         "always_on": lambda: sampling.ALWAYS_ON,
