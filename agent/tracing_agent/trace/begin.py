@@ -30,7 +30,7 @@ def beginner(engine: Engine, operation: Operation) -> Begin:
     faults), a `Dropped` for a root that is not sampled.
     """
     breaker, name, mask, origin = operation.breaker, operation.name, operation.key, operation.origin(engine)
-    span_id, clock = engine.ids.generate_span_id, engine.clock
+    trace_id, span_id, clock = engine.ids.generate_trace_id, engine.ids.generate_span_id, engine.clock
     rootless = operation.kind is SpanKind.CLIENT and not engine.root_clients
 
     def begin() -> Span | Dropped | None:
@@ -51,7 +51,12 @@ def beginner(engine: Engine, operation: Operation) -> Begin:
             up = None if up is None else engine.parent(context)
             if up is None and rootless:
                 return None
-            trace = engine.trace_for(up)
+            rule = engine.rule
+            if up is None and rule is not None and rule.sampled:
+                # As `Engine.trace_for`, without its steps.
+                trace = Trace(trace_id(), engine.random | SAMPLED, "", True)
+            else:
+                trace = engine.trace_for(up)
         engine.started += 1
         if not trace.recorded:
             engine.unsampled += 1
@@ -59,7 +64,7 @@ def beginner(engine: Engine, operation: Operation) -> Begin:
         span = new(Span)
         span.trace = trace
         span.span_id = span_id()
-        span.up = up.span_id if parented and type(up) is Span else below(up, trace)
+        span.up = None if up is None else up.span_id if parented and type(up) is Span else below(up, trace)
         span.origin = origin
         span._name = name
         span.values = {}
