@@ -19,6 +19,10 @@ VARIABLE = "_TRACING_AGENT_DOCTOR"
 #: ``run``: let the program run, and report at its end.
 MODES = ("libraries", "imports", "run")
 
+#: Programs in Python that start the one that is meant.
+_LAUNCHERS = frozenset(
+    ("tracing-run", "opentelemetry-instrument", "ddtrace-run", "newrelic-admin", "poetry", "pipenv", "pdm", "hatch")
+)
 _LEVELS = ("none", "error", "warning", "info", "debug")
 
 
@@ -54,6 +58,8 @@ class Probe:
         if self._stopped or event not in ("exec", "socket.listen", "socket.bind"):
             return
         caller = sys._getframe().f_back
+        if os.path.basename(sys.argv[0] if sys.argv else "") in _LAUNCHERS:
+            return
         # The interpreter itself executes it, or `runpy` for -m.
         if event == "exec" and not (caller is None or caller.f_code.co_name == "_run_code"):
             return

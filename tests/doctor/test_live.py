@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
+import socket
 import sys
+import time
+import urllib.request
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from support.program import run
+from support.program import run, start
 from support.sink import Sink
 
 pytestmark = pytest.mark.process
@@ -43,7 +47,7 @@ def test_the_state_of_each_process(tmp_path: Path, sink: Sink) -> None:
     )
     _, errors = program(tmp_path, text, OTEL_EXPORTER_OTLP_ENDPOINT=sink.endpoint)
     parent, child = states(errors)
-    assert parent["libraries"] == child["libraries"] == {"flask": "patched"}
+    assert parent["libraries"]["flask"] == child["libraries"]["flask"] == "patched"
     assert parent["pid"] != child["pid"]
     assert (parent["health"]["started"], child["health"]["started"]) == (1, 0)
     assert parent["queue"]["limit"] == 2048
@@ -114,3 +118,37 @@ def test_a_signal_that_was_ignored_stays_ignored(tmp_path: Path) -> None:
     assert done.stdout == "ran\n"
     assert "name another one" in done.stderr
     assert signal.getsignal(signal.SIGUSR2) is signal.SIG_DFL
+
+
+def test_workers_of_gunicorn(tmp_path: Path) -> None:
+    """A worker of gunicorn, which resets its signals, answers for itself and goes on serving."""
+    (tmp_path / "shop.py").write_text(
+        "import os, flask\napp = flask.Flask('shop')\napp.route('/')(lambda: str(os.getpid()))\n"
+    )
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "gunicorn", "--workers=2", f"--bind=127.0.0.1:{port}", "shop:app"]
+    server = start(*command, cwd=tmp_path, OTEL_PYTHON_DOCTOR_SIGNAL="SIGUSR2")
+    try:
+        pid = int(answer(port))
+        os.kill(pid, signal.SIGUSR2)
+        assert server.stderr is not None
+        state = next(json.loads(line) for line in server.stderr if line.startswith("{"))
+        assert (state["pid"], state["libraries"]["flask"], state["service"]) == (pid, "patched", "shop")
+        assert answer(port)
+    finally:
+        server.terminate()
+        server.communicate(timeout=60)
+
+
+def answer(port: int) -> str:
+    """What the server answers, once it does."""
+    until = time.monotonic() + 60
+    while True:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=30) as response:
+                return str(response.read().decode())
+        except OSError:
+            assert time.monotonic() < until
+            time.sleep(0.05)

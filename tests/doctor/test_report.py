@@ -130,6 +130,30 @@ def test_a_target_that_is_missing(tmp_path: Path) -> None:
     assert "install Flask 2.2 or later, before 4, or a later version of tracing-agent" in following
 
 
+def test_a_library_that_was_switched_off(tmp_path: Path) -> None:
+    """A library that the agent stopped tracing after its own faults is told with the last of them."""
+    program = script(
+        tmp_path,
+        "import flask\n"
+        "from tracing_agent.operation import breaker_of\n"
+        "for _ in range(10):\n    breaker_of('flask').fault(ValueError('ours'))\n",
+    )
+    found = report("--run", "--", sys.executable, program)
+    assert states(found)["flask"] == "switched off"
+    about, problem, following = problems(found)[0]
+    assert about == "flask"
+    assert "after 10 faults of the agent, the last: ValueError: ours" in problem
+    assert "report it" in following
+
+
+def test_launchers_are_passed_through(tmp_path: Path) -> None:
+    """Of a command that starts with a launcher written in Python the program is examined, and not the launcher."""
+    program = script(tmp_path, "import flask\n")
+    found = report("--", "tracing-run", sys.executable, program)
+    assert states(found)["flask"] == "patched"
+    assert found["argv"] == [str(program)]
+
+
 def test_disabled_libraries(tmp_path: Path) -> None:
     """A disabled library is told apart from one that failed, with the variable that disables it."""
     program = script(tmp_path, "import flask, requests\n")
