@@ -187,8 +187,7 @@ class Agent:
 
     def health(self) -> dict[str, Any]:
         """The agent's own numbers: see `export.health.snapshot`; ``sampling`` counts traces by what became of them."""
-        rule = self.provider.engine.rule
-        return {**snapshot(self.provider, self.pipeline), "sampling": {} if rule is None else rule.counts()}
+        return {**snapshot(self.provider, self.pipeline), "sampling": self.provider.engine.counts()}
 
     def _forked(self) -> None:
         try:

@@ -69,8 +69,7 @@ def keep() -> Iterator[Keep]:
 
 
 def counts(recorder: Recorder) -> dict[str, int]:
-    rule = recorder.engine.rule
-    return recorder.engine.keeper.counts() if rule is None else rule.counts()  # type: ignore[attr-defined]
+    return recorder.engine.counts()
 
 
 def settled(recorder: Recorder) -> tuple[int, int, int]:

@@ -112,11 +112,10 @@ class Holding(Rule):
         return self._rule.settle(waiting, facts)
 
     def counts(self) -> dict[str, int]:
-        return {**self._rule.counts(), **self._engine.keeper.counts()}
+        return self._rule.counts()
 
     def forked(self) -> None:
         self._rule.forked()
-        self._engine.keeper.forget()
 
 
 class KeepingEngine(Engine):
@@ -131,6 +130,13 @@ class KeepingEngine(Engine):
         if rule is None or (rule.sampled and not rule.parented):
             return rule  # it is asked for every span, or drops nothing
         return Holding(rule, self)
+
+    def counts(self) -> dict[str, int]:
+        return {**super().counts(), **self.keeper.counts()}
+
+    def forked(self) -> None:
+        super().forked()
+        self.keeper.forget()
 
     # -- beginning --------------------------------------------------------------------------------------------------
 

@@ -30,8 +30,7 @@ if TYPE_CHECKING:
 
     from tracing_agent.trace.rule import Rule
 
-DROP, SAMPLE = sdk.sampling.Decision.DROP, sdk.sampling.Decision.RECORD_AND_SAMPLE
-ONLY = sdk.sampling.Decision.RECORD_ONLY
+DROP, ONLY, SAMPLE = sdk.sampling.Decision  # in their order
 new: Callable[[type[Span]], Span] = object.__new__
 
 
@@ -98,6 +97,16 @@ class Engine:
     def rule_of(self, sampler: sdk.sampling.Sampler) -> Rule | None:
         """What decides instead of ``sampler``; None where that has to be asked."""
         return sdk.plain_rule(sampler)
+
+    def counts(self) -> dict[str, int]:
+        """What was decided otherwise than by ratio or parent, in new traces, by reason."""
+        return {} if self.rule is None else self.rule.counts()
+
+    def forked(self) -> None:
+        """In a forked child: count from nothing."""
+        self.started = self.unsampled = 0
+        if self.rule is not None:
+            self.rule.forked()
 
     def watch(self) -> None:
         """Span processors were added: they see every span from now on."""

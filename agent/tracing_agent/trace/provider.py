@@ -195,9 +195,7 @@ class TracerProvider(sdk.ForkedProvider):
         if type(ids) is Ids:
             ids.reseed()
         for engine in self._engines:
-            engine.started = engine.unsampled = 0
-            if engine.rule is not None:
-                engine.rule.forked()
+            engine.forked()
         self.replace_resource(self._resource)
 
     def get_tracer(
