@@ -12,7 +12,7 @@ from opentelemetry import trace
 
 from tracing_agent import ending, signals
 from tracing_agent.config import Settings
-from tracing_agent.export.configured import exporters_of
+from tracing_agent.export.configured import Preparing, exporters_of
 from tracing_agent.export.health import snapshot
 from tracing_agent.export.notices import farewell
 from tracing_agent.export.pipeline import Pipeline
@@ -20,7 +20,7 @@ from tracing_agent.faults import DEBUG, ERROR, INFO, LINES, WARN, fault, say
 from tracing_agent.logs import correlation
 from tracing_agent.operation import BREAKERS
 from tracing_agent.patching.targets import Missing, Patch, apply
-from tracing_agent.resource import resource
+from tracing_agent.resource import Detection
 from tracing_agent.sampling.configured import engine_of, sampler_of
 from tracing_agent.semconv.db_settings import DatabaseSettings
 from tracing_agent.semconv.http.settings import HttpSettings
@@ -55,13 +55,16 @@ class Agent:
         self._closed = False
         #: The program's own provider, by type, if it set one.
         self.adopted = ""
-        self._resource = resource(settings)
-        self.logs = _logs(settings, lambda: self._resource)
-        self.metrics = _metrics(settings, lambda: self._resource)
+        self._detection = Detection(settings)
+        self._resource = self._detection.resource
+        self.logs = _logs(settings, self._whole)
+        self.metrics = _metrics(settings, self._whole)
         exporters = list(exporters_of(settings))
+        if self.metrics is not None:
+            exporters = list(self.metrics.timed(exporters))
         self.pipeline = Pipeline(
-            exporters if self.metrics is None else self.metrics.timed(exporters),
-            lambda: self._resource,
+            [Preparing(self._whole), *exporters] if exporters else [],
+            self._whole,
             limit=settings.queue_size,
             batch=settings.batch_size,
             delay=settings.schedule_delay / 1000,
@@ -92,6 +95,15 @@ class Agent:
 
     def _service(self) -> str:
         return str(self._resource.attributes.get("service.name", ""))
+
+    def _whole(self) -> Resource:
+        """The resource with what has to be looked up: for whoever sends it, and may wait."""
+        if not self.adopted:
+            found = self._detection.whole()
+            if found is not self._resource and not self.adopted:
+                self._resource = found
+                self.provider.replace_resource(found)
+        return self._resource
 
     # -- libraries --------------------------------------------------------------------------------------------------
 
@@ -193,7 +205,8 @@ class Agent:
         try:
             self.pid = os.getpid()
             if not self.adopted:
-                self._resource = resource(self.settings)
+                self._detection.forked()
+                self._resource = self._detection.resource
                 self.provider.replace_resource(self._resource)
             self._closed = False
             self.pipeline.forked()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from opentelemetry.sdk.resources import Resource
 
@@ -39,6 +39,25 @@ def exporters_of(settings: Settings) -> Iterator[Exporter]:
             else:
                 zipkin = OtlpHttpExporter(settings.zipkin)
                 yield Uncounted(zipkin) if "otlp" in names else zipkin
+
+
+class Preparing:
+    """Stands before the exporters and sends nothing: ``prepare`` is called with theirs, before the first batch."""
+
+    def __init__(self, prepare: Callable[[], object]) -> None:
+        self._prepare = prepare
+
+    def prepare(self) -> None:
+        self._prepare()
+
+    def export(self, spans: Sequence[Span], resource: Resource, pace: Pace) -> None:
+        pass
+
+    def flush(self, closing: bool) -> None:
+        pass
+
+    def forget(self) -> None:
+        pass
 
 
 class Uncounted:

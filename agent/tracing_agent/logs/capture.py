@@ -12,6 +12,7 @@ from functools import wraps
 from traceback import format_exception
 from typing import TYPE_CHECKING, Any
 
+from tracing_agent.export.configured import Preparing
 from tracing_agent.export.notices import farewell
 from tracing_agent.export.pace import Command
 from tracing_agent.export.values import plain
@@ -51,9 +52,8 @@ class Capture:
 
     def __init__(self, settings: Logs, resource: Callable[[], Resource]) -> None:
         self.settings = settings
-        self._resource = resource
         self.pipeline = LogPipeline(
-            list(_exporters(settings)),
+            [Preparing(resource), *_exporters(settings)],
             resource,
             limit=settings.batch.queue_size,
             batch=settings.batch.size,
@@ -64,7 +64,7 @@ class Capture:
         self._begin()
 
     def _begin(self) -> None:
-        self._provider = provider(self._resource(), Intake(self.pipeline.offer, self.pipeline.flush))
+        self._provider = provider(Intake(self.pipeline.offer, self.pipeline.flush))
         self._loggers: dict[str, Any] = {}
 
     def install(self) -> None:
@@ -150,7 +150,7 @@ class Capture:
             LINES.write(WARN, line)
 
     def forked(self) -> None:
-        """In a forked child: a queue and a resource of its own."""
+        """In a forked child: a queue of its own."""
         self.pipeline.forked()
         self._begin()
 

@@ -21,6 +21,7 @@ finally:
 
 from opentelemetry._logs import LogRecord as ApiRecord  # noqa: E402
 from opentelemetry._logs import SeverityNumber  # noqa: E402
+from opentelemetry.sdk.resources import Resource  # noqa: E402
 
 from tracing_agent.export.otlp_logs import Entry  # noqa: E402
 from tracing_agent.faults import fault  # noqa: E402
@@ -28,8 +29,6 @@ from tracing_agent.trace.sdk import current, get_current_span  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-
-    from opentelemetry.sdk.resources import Resource
 
 # Until SDK 1.39 a record of the SDK's own was emitted, since then it is the API's.
 _Record: Any = ApiRecord if hasattr(_logs, "ReadWriteLogRecord") else getattr(_logs, "LogRecord")  # noqa: B009
@@ -61,9 +60,16 @@ class Intake(LogRecordProcessor):
         return self._flush(timeout_millis / 1000)
 
 
-def provider(resource: Resource, intake: Intake) -> LoggerProvider:
-    """A provider whose records go to ``intake``."""
-    found = LoggerProvider(resource, shutdown_on_exit=False)
+class _Provider(LoggerProvider):
+    """The SDK's provider, which in a forked child (1.44 and later) would run resource detectors in threads."""
+
+    def _handle_fork(self) -> None:
+        """Nothing: a child gets a provider of its own."""
+
+
+def provider(intake: Intake) -> LoggerProvider:
+    """A provider whose records go to ``intake``, and get the resource where they are sent."""
+    found = _Provider(Resource({}), shutdown_on_exit=False)
     found.add_log_record_processor(intake)
     return found
 
