@@ -1,0 +1,151 @@
+"""Databases: durations of operations, and what pools of connections hold."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from typing import Any
+
+import psycopg
+import psycopg_pool
+import pytest
+import redis
+from opentelemetry.sdk.trace import sampling
+
+from metrics.conftest import Make
+from metrics.exposed import Scraped
+from services import PostgreSQL, Redis
+from tracing_agent.metrics.instruments import DATABASE_BOUNDARIES
+
+DURATION, COUNT = "db_client_operation_duration_seconds", "db_client_connection_count"
+SAMPLERS = [sampling.DEFAULT_ON, sampling.ALWAYS_OFF]
+
+
+def pool(found: Scraped, name: str, **labels: str) -> dict[str, float]:
+    """What is told of a pool: connections by state, and the rest by the ends of the metrics' names."""
+    key = {"db_client_connection_pool_name": name, **labels}
+    told = {state: found.value(COUNT, db_client_connection_state=state, **key) for state in ("idle", "used")}
+    for end in ("idle_min", "max", "pending_requests", "timeouts_total"):
+        if f"db_client_connection_{end}" in found.samples:
+            told[end] = found.value(f"db_client_connection_{end}", **key)
+    return told
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS, ids=lambda sampler: sampler.get_description())
+def test_queries(measured: Make, postgres: PostgreSQL, sampler: sampling.Sampler) -> None:
+    """Queries are measured, sampled or not, by summary, database, server and error."""
+    recorder, metrics = measured(sampler)
+    recorder.patch("psycopg")
+    with psycopg.connect(postgres.dsn, autocommit=True) as connection:
+        for number in range(3):
+            connection.execute("SELECT %s + 1", (number,))
+        with pytest.raises(psycopg.errors.UndefinedTable):
+            connection.execute("SELECT * FROM nowhere")
+    found = metrics.scraped()
+    (server,) = [labels for labels in found.labels(f"{DURATION}_count") if labels.get("db_query_summary") == "SELECT"]
+    assert server["db_system_name"] == "postgresql"
+    assert server["db_namespace"] == postgres.dbname
+    assert server["server_address"] == postgres.host
+    assert "db_query_text" not in server
+    assert found.value(f"{DURATION}_count", db_query_summary="SELECT") == 3
+    broken = {"db_query_summary": "SELECT nowhere", "db_response_status_code": "42P01", "error_type": "42P01"}
+    assert found.value(f"{DURATION}_count", **broken) == 1
+    bounds = {float(labels["le"]) for labels in found.labels(f"{DURATION}_bucket")}
+    assert bounds == {*DATABASE_BOUNDARIES, float("inf")}
+
+
+def test_one_statement_is_one_operation(measured: Make, postgres: PostgreSQL) -> None:
+    """There are as many measurements as spans: layers of a library are not counted apart."""
+    recorder, metrics = measured()
+    recorder.patch("psycopg")
+    with psycopg.connect(postgres.dsn) as connection, connection.cursor() as cursor:
+        cursor.executemany("SELECT %s", [(1,), (2,)])
+        cursor.execute("SELECT 1")
+        list(cursor)
+    spans = [span for span in recorder.spans() if span["kind"] == "CLIENT"]
+    assert metrics.scraped().value(f"{DURATION}_count") == len(spans)
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS, ids=lambda sampler: sampler.get_description())
+def test_commands(measured: Make, redis_server: Redis, sampler: sampling.Sampler) -> None:
+    """Redis commands are measured, sampled or not, by name and error; a pipeline is one operation."""
+    recorder, metrics = measured(sampler)
+    recorder.patch("redis")
+    with redis.Redis.from_url(redis_server.url) as client:
+        client.set("key", "value")
+        with pytest.raises(redis.ResponseError):
+            client.incr("key")
+        with client.pipeline(transaction=False) as pipeline:
+            pipeline.get("key").get("key").execute()
+        client.delete("key")
+    found = metrics.scraped()
+    told = found.samples[f"{DURATION}_count"]
+    counts = {labels["db_operation_name"]: value for labels, value in told}
+    assert counts == {"SET": 1, "INCRBY": 1, "PIPELINE GET": 1, "DEL": 1}
+    (failed,) = [labels for labels, _ in told if "error_type" in labels]
+    assert failed["error_type"] == failed["db_response_status_code"] == "ERR"
+
+
+def test_psycopg_pools(measured: Make, postgres: PostgreSQL) -> None:
+    """A pool tells its idle and used connections, its limits, who waits and who gave up waiting."""
+    recorder, metrics = measured()
+    recorder.patch("psycopg_pool")
+    with psycopg_pool.ConnectionPool(postgres.dsn, min_size=2, max_size=3, name="till", timeout=30) as made:
+        made.wait(30)
+        with made.connection():
+            found = metrics.scraped()
+            assert pool(found, "till") == {
+                "idle": 1,
+                "used": 1,
+                "idle_min": 2,
+                "max": 3,
+                "pending_requests": 0,
+                "timeouts_total": 0,
+            }
+            with made.connection(), made.connection(), pytest.raises(psycopg_pool.PoolTimeout):
+                made.getconn(timeout=0.05)
+        assert pool(metrics.scraped(), "till")["timeouts_total"] == 1
+
+
+def test_asynchronous_psycopg_pools(measured: Make, postgres: PostgreSQL) -> None:
+    """So does an asynchronous one, while it lives."""
+    recorder, metrics = measured()
+    recorder.patch("psycopg_pool")
+
+    async def use() -> dict[str, float]:
+        made = psycopg_pool.AsyncConnectionPool(postgres.dsn, min_size=1, max_size=1, name="till", open=False)
+        await made.open(wait=True, timeout=30)
+        async with made.connection():
+            found = pool(metrics.scraped(), "till")
+        await made.close()
+        return found
+
+    found = asyncio.run(use())
+    assert (found["idle"], found["used"], found["max"]) == (0, 1, 1)
+
+
+@pytest.mark.parametrize("kind", ["ConnectionPool", "BlockingConnectionPool"])
+def test_redis_pools(measured: Make, redis_server: Redis, kind: str) -> None:
+    """A pool of redis-py is named after server and database, and tells its connections by state, until it is gone."""
+    recorder, metrics = measured()
+    recorder.patch("redis")
+    options: dict[str, Any] = {"host": redis_server.host, "port": redis_server.port, "max_connections": 7}
+    made = getattr(redis, kind)(**options)
+    client = redis.Redis(connection_pool=made)
+    client.ping()
+    name = f"{redis_server.host}:{redis_server.port}/0"
+    assert pool(metrics.scraped(), name) == {"idle": 1, "used": 0, "max": 7}
+    with client.pubsub() as listening:
+        listening.subscribe("news")
+        assert pool(metrics.scraped(), name)["used"] == 1
+    made.disconnect()
+    del client, made, listening
+    gc.collect()
+    assert COUNT not in metrics.scraped().samples
+
+
+def test_pools_are_not_cut_without_metrics(recorder: Any) -> None:
+    """Without metrics a pool's constructor is the library's own."""
+    before = psycopg_pool.ConnectionPool.__init__
+    recorder.patch("psycopg_pool")
+    assert psycopg_pool.ConnectionPool.__init__ is before
