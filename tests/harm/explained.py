@@ -19,12 +19,31 @@ class Explained:
         return self.suite == suite and re.fullmatch(".*".join(map(re.escape, self.tests.split("*"))), test) is not None
 
 
+#: FastAPI traces by itself as soon as there is a global provider; unless it was asked to, the agent keeps that silent.
+SILENT = "asserts spans of FastAPI's own, for which the program did not ask by any of FastAPI's switches"
+CORRELATED = "asserts that a log record has no trace id; the request is traced, so it has the one of the agent's span"
+
 EXPLAINED = (
     Explained(
         "requests",
         "tests/test_requests.py::TestRequests::test_response_iter_lines_reentrant",
         "the server echoes the request's headers, so that with a traceparent the lines are longer, and the block of 512"
         " bytes that the test loses on purpose ends in another line",
+    ),
+    Explained(
+        "kafka-python",
+        "test/integration/test_producer_integration.py::test_kafka_producer_proper_record_metadata[*]",
+        "asserts the size of a record's headers; it is carried with a traceparent",
+    ),
+    Explained("fastapi", "tests/test_telemetry/test_tracer.py::test_cached_tracer_follows_provider_changes", SILENT),
+    Explained("fastapi", "tests/test_telemetry/test_tracer.py::test_tracer_lookup_*[*-True]", SILENT),
+    Explained("fastapi", "tests/test_telemetry/test_background.py::*[native_logfire]", SILENT),
+    Explained("fastapi", "tests/test_telemetry/test_exceptions.py::*[logs_only]", CORRELATED),
+    Explained("fastapi", "tests/test_telemetry/test_websockets.py::*-logs_only]", CORRELATED),
+    Explained(
+        "fastapi",
+        "tests/test_telemetry/test_runtime.py::test_concurrent_provider_owner_wins[*]",
+        "asserts that FastAPI's configuration makes a tracer provider; the agent's is there already, and is kept",
     ),
 )
 

@@ -118,13 +118,17 @@ SUITES = (
         name="kafka-python",
         distribution="kafka-python",
         installed="kafka-python",
-        requires=("py",),
+        requires=("py", "pytest-mock", "lz4", "zstandard", "python-snappy"),
         # These two want `test/mock_broker.py`, which the source distribution lacks.
         arguments=("--ignore=test/test_mock_broker.py", "--ignore=test/net/test_sasl_reauthentication.py", "test"),
         services=("kafka",),
         # A folder that is there is all that the last one has to be with a broker that runs already.
         variables={"KAFKA_URI": "kafka://{TEST_KAFKA_BOOTSTRAP}", "KAFKA_VERSION": "4.1.0", "KAFKA_ROOT": "."},
-        added={"test/__init__.py": "kafka_test.py", "test/service.py": "kafka_service.py"},
+        added={
+            "test/__init__.py": "kafka_test.py",
+            "test/conftest.py": "kafka_conftest.py",
+            "test/service.py": "kafka_service.py",
+        },
     ),
     Suite(
         name="fastapi",
