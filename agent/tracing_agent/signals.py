@@ -28,10 +28,22 @@ def watch() -> None:
         signal.signal = like(_setting(_set), _set)
         signal.getsignal = like(_getting(signal.getsignal), signal.getsignal)
     try:
-        if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL and not _caught(signal.SIGTERM):
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
     except ValueError:
         pass  # not the main thread
+
+
+def _caught(number: int) -> bool:
+    """Whether a handler that Python knows nothing of is set, as uWSGI's; False where the system does not tell."""
+    try:
+        with open("/proc/self/status", "rb") as status:
+            for line in status:
+                if line.startswith(b"SigCgt:"):
+                    return bool(int(line.split()[1], 16) >> (number - 1) & 1)
+    except (OSError, ValueError, IndexError):
+        pass
+    return False
 
 
 def _setting(original: Any) -> Any:

@@ -8,7 +8,7 @@ import sys
 from tracing_agent import ending
 from tracing_agent.faults import WARN, describe, fault, say
 from tracing_agent.patching.imports import when_executed, when_imported
-from tracing_instrumentations.registry import LIBRARIES
+from tracing_instrumentations.registry import BESIDE, LIBRARIES
 from tracing_sitecustomize import children
 
 TYPE_CHECKING = False
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import ModuleType
 
-_done = False
+_done = _beside = False
 #: Why this process is not traced although it imported something to trace; said once.
 _aside: str | None = None
 
@@ -72,6 +72,7 @@ class _Hook:
             from tracing_agent.agent import library_imported
 
             library_imported(self.library, self.trigger, module)
+            _started()
 
 
 def _api_imported(module: ModuleType) -> None:
@@ -82,6 +83,17 @@ def _api_imported(module: ModuleType) -> None:
         from tracing_agent.agent import start
 
         start()
+        _started()
+
+
+def _started() -> None:
+    """Once the agent is there: patch what is only worth it then."""
+    global _beside
+    if not _beside:
+        _beside = True
+        for library in BESIDE:
+            for trigger in library.triggers:
+                when_imported(trigger, _Hook(library.name, trigger))
 
 
 def _logging_imported(module: ModuleType) -> None:

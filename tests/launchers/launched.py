@@ -198,8 +198,8 @@ def served(spans: list[Received]) -> dict[str, int]:
     return dict(found)
 
 
-def one_service(spans: list[Received]) -> None:
-    """Whether all are of one service, and each process of it has an instance id of its own."""
-    assert len({span["resource"]["service.name"] for span in spans}) == 1
+def one_service(spans: list[Received], name: str) -> None:
+    """Whether all are of the service ``name``, and each process of it has an instance id of its own."""
+    assert {span["resource"]["service.name"] for span in spans} == {name}
     instances = {(span.pid, span["resource"]["service.instance.id"]) for span in spans}
     assert len(instances) == len({pid for pid, _ in instances}) == len({instance for _, instance in instances})

@@ -42,7 +42,7 @@ def test_recycled_workers(server: str, sink: Sink, tmp_path: Path) -> None:
         assert not running.ours
     # What was cut off may have been served.
     assert running.answers.items() <= served(sink.spans).items()
-    one_service(sink.spans)
+    one_service(sink.spans, command[-1].partition(":")[0])
 
 
 @pytest.mark.parametrize("preload", [False, True])
@@ -58,7 +58,7 @@ def test_graceful_reload(preload: bool, sink: Sink, tmp_path: Path) -> None:
         assert not running.ours
     # What was cut off may have been served.
     assert running.answers.items() <= served(sink.spans).items()
-    one_service(sink.spans)
+    one_service(sink.spans, "shop")
 
 
 TRAFFIC = (
@@ -84,7 +84,7 @@ def test_preloaded_with_traffic(sent: bool, sink: Sink, tmp_path: Path) -> None:
         assert not running.ours
         master = running.process.pid
     assert served(sink.spans) == {**running.answers, "/work/before": master}
-    one_service(sink.spans)
+    one_service(sink.spans, "shop")
 
 
 def change(running: Launched, file: Path, source: str, started: str) -> None:
@@ -138,4 +138,4 @@ def test_reloaders(reloader: str, sink: Sink, tmp_path: Path) -> None:
         assert running.process.pid not in first | second
     assert len(first) == len(second) == 1 and first != second
     assert served(spans) == running.answers
-    one_service(spans)
+    one_service(spans, file.removesuffix(".py"))

@@ -1,0 +1,74 @@
+"""Threads and thread pools: what runs in them belongs to the span that was current where it was handed to them.
+
+Makes no spans. Covers `Thread.start`, `Timer`, `ThreadPoolExecutor.submit` and with it `loop.run_in_executor`; what
+asyncio hands over itself (`create_task`, `to_thread`) goes with all context variables without our doing.
+"""
+
+from __future__ import annotations
+
+from threading import Thread, Timer
+from typing import TYPE_CHECKING, Any
+
+from tracing_agent.drivers.handed import beginning, handing, taking
+from tracing_agent.operation import breaker_of
+from tracing_agent.patching.targets import Target
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+#: Packages whose threads serve everybody, whoever came first and made them start: connections, pools, servers.
+_SHARED = frozenset(
+    {
+        "anyio",
+        "apscheduler",
+        "asgiref",
+        "celery",
+        "concurrent",
+        "ddtrace",
+        "eventlet",
+        "gevent",
+        "grpc",
+        "gunicorn",
+        "kafka",
+        "kombu",
+        "logging",
+        "multiprocessing",
+        "opentelemetry",
+        "psycopg_pool",
+        "pymongo",
+        "redis",
+        "sentry_sdk",
+        "socketserver",
+        "sqlalchemy",
+        "urllib3",
+        "uvicorn",
+        "watchdog",
+        "werkzeug",
+    }
+)
+
+
+def _own(thread: Any) -> bool:
+    """Whether the thread does what it was started for, and not what others will ask of it."""
+    described = type(thread)
+    if described is Thread:
+        described = thread._target
+    elif described is Timer:
+        described = thread.function
+    module = getattr(described, "__module__", None)
+    return not isinstance(module, str) or module.partition(".")[0] not in _SHARED
+
+
+def targets(module: ModuleType) -> dict[str, tuple[Target, ...]]:
+    """Where threads and pools are cut: where the work is handed over, and where it is taken up."""
+    breaker = breaker_of("threading")
+    return {
+        "threading": (
+            Target("threading", "Thread.start", handing(breaker, _own)),
+            Target("threading", "Thread._bootstrap", beginning()),
+        ),
+        "concurrent.futures.thread": (
+            Target("concurrent.futures.thread", "_WorkItem.__init__", handing(breaker)),
+            Target("concurrent.futures.thread", "_WorkItem.run", taking(breaker)),
+        ),
+    }
