@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import fastapi
@@ -104,6 +106,14 @@ def test_no_rule_that_can_be_read(capsys: pytest.CaptureFixture[str]) -> None:
     """Where no rule is left the sampler is as if there were none."""
     assert before(Settings({"OTEL_PYTHON_TRACES_RULES": "x;; y"}).sampling, DEFAULT_ON) is DEFAULT_ON
     assert len(capsys.readouterr().err.splitlines()) == 2
+
+
+def test_documented_rules() -> None:
+    """The rules that docs/sampling.md shows can be read."""
+    text = (Path(__file__).parents[2] / "docs" / "sampling.md").read_text()
+    shown = re.findall(r"^OTEL_PYTHON_TRACES_RULES=(.+)$", text, re.MULTILINE)
+    assert len(shown) == 2
+    assert [len(written(rules, lambda *why: pytest.fail(str(why)))) for rules in shown] == [2, 4]
 
 
 def ruled(rules: str, sampler: Sampler = DEFAULT_ON, **more: str) -> Recorder:
