@@ -70,16 +70,16 @@ class Source:
 def prepare(wanted: Wanted) -> Source:
     """Fetch the suite and make its environment. Raises `NotRun`."""
     suite = wanted.suite
-    origin = _download(wanted)
-    version = _version(origin)
-    origin = wanted.checkout or origin
-    source = Source(suite, version, origin, CACHE / suite.name / "source", _environment(suite, version))
+    archive = _download(wanted)
+    version = _version(archive)
+    python = ROOT / f".venv-harm-{suite.name}" / "bin" / "python"
+    source = Source(suite, version, wanted.checkout or archive, CACHE / suite.name / "source", python)
     source.renew()
     if not any((source.folder / folder).is_dir() for folder in ("tests", "test")):
         raise NotRun(
-            f"the source distribution {origin.name} holds no tests; name a checkout: scripts/harm {suite.name}=="
-            f"{version}@FOLDER"
+            f"{source.origin.name} holds no tests; name a checkout: scripts/harm {suite.name}=={version}@FOLDER"
         )
+    _make_environment(suite, version)
     return source
 
 
@@ -103,10 +103,8 @@ def _version(archive: Path) -> str:
     return found[1]
 
 
-def _environment(suite: Suite, version: str) -> Path:
+def _make_environment(suite: Suite, version: str) -> None:
     requirements = [f"{suite.installed}=={version}", *suite.requires, *RUNNER]
     argv = ["bash", "-c", ENVIRONMENT, "harm", str(ROOT), f"harm-{suite.name}", sys.executable, *requirements]
-    done = subprocess.run(argv, check=False)
-    if done.returncode != 0:
+    if subprocess.run(argv, check=False).returncode != 0:
         raise NotRun(f"its environment could not be made: pip install {' '.join(requirements)}")
-    return ROOT / f".venv-harm-{suite.name}" / "bin" / "python"

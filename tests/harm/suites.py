@@ -108,8 +108,9 @@ SUITES = (
     Suite(
         name="psycopg",
         distribution="psycopg",
-        installed="psycopg[binary,pool]",
-        requires=("anyio", "pproxy", "pytest-cov", "dnspython", "shapely", "numpy", "mypy", "dill"),
+        # What its tests require is an extra of its own.
+        installed="psycopg[binary,pool,test]",
+        requires=(),
         arguments=("-m", "not slow and not crdb and not mypy", "tests"),
         services=("postgres",),
         variables={"PSYCOPG_TEST_DSN": "{TEST_POSTGRES_DSN}"},

@@ -1,4 +1,4 @@
-"""Stands in for the `test/conftest.py` of kafka-python, which its source distribution lacks: the fixtures of its tests."""
+"""Stands in for the `test/conftest.py` of kafka-python, which its source distribution lacks: fixtures of its tests."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from kafka.cluster import ClusterMetadata
-from kafka.metrics import DictReporter, MetricConfig, Metrics
-from kafka.net.manager import KafkaConnectionManager
+from kafka.cluster import ClusterMetadata  # type: ignore[import-untyped]
+from kafka.metrics import DictReporter, MetricConfig, Metrics  # type: ignore[import-untyped]
+from kafka.net.manager import KafkaConnectionManager  # type: ignore[import-untyped]
 
 
 @pytest.fixture
