@@ -27,12 +27,14 @@ def peered(connection: Any, connected: None) -> None:
     getpeername = getattr(connection.sock, "getpeername", None)
     peer = None if getpeername is None else getpeername()
     if type(peer) is tuple:
-        connection.__dict__[PEER] = peer[:2]
+        # Not by its __dict__: until Python 3.13 an object whose dictionary was asked for is slower ever after.
+        setattr(connection, PEER, peer[:2])
 
 
 def unpeered(connection: Any) -> Any:
     """A connection of urllib3 is about to get a socket."""
-    connection.__dict__.pop(PEER, None)
+    if hasattr(connection, PEER):
+        setattr(connection, PEER, None)
     return connection
 
 
@@ -126,8 +128,9 @@ def _text(value: Any) -> str:
 
 def received(span: Span, status: Any, raw: Any, headers: Any, capture: Capture | None) -> None:
     """A response's headers are here: ``raw`` is urllib3's response, ``headers`` those to be captured."""
-    connection = getattr(raw, "_connection", None)
-    peer = None if connection is None else connection.__dict__.get(PEER)
+    peer = getattr(getattr(raw, "_connection", None), PEER, None)
+    if type(peer) is not tuple:
+        peer = None  # a double's connection may have any attribute
     if type(status) is not int:
         # What the program answers itself may have anything.
         status = int(status) if isinstance(status, int) else None

@@ -84,7 +84,7 @@ def sent(span: Any, queue: Queue, given: Any) -> Any:
 def command(span: Any, client: Any, *args: Any, **options: Any) -> Any:
     """A client, or a pipeline that watches keys, sends a command."""
     pool = client.connection_pool
-    (pool.__dict__.get(PEER) or peer_of(pool)).stamp(span)
+    (getattr(pool, PEER, None) or peer_of(pool)).stamp(span)
     return said(span, client, args)
 
 
@@ -97,7 +97,7 @@ def pipeline(span: Any, client: Any, *more: Any, **options: Any) -> Any:
 def answered(span: Any, client: Any, result: Any) -> None:
     """The answer is there. A connection may have been made for it, so that more is known of where it went."""
     pool = client.connection_pool
-    peer = pool.__dict__.get(PEER)
+    peer = getattr(pool, PEER, None)
     if peer is None or peer.origin is not span.origin:
         peer_of(pool).stamp(span)
 

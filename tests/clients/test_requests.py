@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from unittest import mock
 
 import pytest
 import requests
@@ -551,6 +552,42 @@ def test_methods_are_as_untraced(recorder: Recorder) -> None:
         assert (wrapper.__name__, wrapper.__qualname__) == (original.__name__, original.__qualname__)
         assert (wrapper.__module__, wrapper.__doc__) == (original.__module__, original.__doc__)
     assert "rebuild_proxies" not in requests.Session.__dict__
+
+
+def test_subclass_of_the_session(server: Server, recorder: Recorder) -> None:
+    """A session of the program's own, whose `send` goes on to the library's, is traced once for each time it does."""
+
+    class Twice(requests.Session):
+        def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:  # type: ignore[override]
+            super().send(request, **options)
+            return super().send(request, **options)
+
+    with Twice() as session:
+        session.trust_env = False
+        assert session.get(server.url()).text == "ok"
+        assert isinstance(session, requests.Session)
+        assert type(session).send is Twice.__dict__["send"]
+    spans = recorder.spans()
+    assert _statuses(spans) == [200, 200]
+    assert _counts(spans) == [None, None]
+    assert len(set(server.parents())) == 2
+
+
+def test_mock_for_a_response(recorder: Recorder, session: requests.Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a response that is a mock, whose connection has every attribute, nothing is told that is not so."""
+    answer = mock.MagicMock(spec=requests.Response, status_code=200, raw=mock.MagicMock(), headers={}, history=[])
+    answer.is_redirect = False
+    monkeypatch.setattr(HTTPAdapter, "build_response", lambda self, request, response: answer)
+    monkeypatch.setattr(urllib3.HTTPConnectionPool, "_make_request", lambda *args, **kwargs: mock.MagicMock(status=200))
+    session.get("http://shop.example/", stream=True)
+    (span,) = recorder.spans()
+    assert span["attributes"] == {
+        "http.request.method": "GET",
+        "url.full": "http://shop.example/",
+        "server.address": "shop.example",
+        "server.port": 80,
+        "http.response.status_code": 200,
+    }
 
 
 def test_wrong_arguments(session: requests.Session) -> None:
