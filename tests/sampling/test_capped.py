@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+import threading
+from collections.abc import Iterator
 from random import Random
 from typing import Any
 
@@ -14,6 +17,7 @@ from tracing_agent.operation import Operation
 from tracing_agent.propagation.remote import Remote
 from tracing_agent.sampling.capped import Capped, Window
 from tracing_agent.sampling.configured import sampler_of
+from tracing_agent.sampling.limited import Bucket
 from tracing_agent.sampling.own import Own
 from tracing_agent.sampling.probability import ratio_rule
 from tracing_agent.trace.begin import admit, receiver
@@ -28,6 +32,15 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
+
+
+@pytest.fixture
+def busy() -> Iterator[None]:
+    """Threads take turns as often as they can."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
 
 
 def second(window: Window, clock: Clock, number: int) -> list[int]:
@@ -98,6 +111,30 @@ def test_after_a_pause(clock: Clock) -> None:
     second(window, clock, 500)
     clock.now += 3600
     assert len(second(window, clock, 5)) == 5
+
+
+@pytest.mark.usefixtures("busy")
+@pytest.mark.parametrize("kind", ["window", "bucket"])
+def test_threads(clock: Clock, kind: str) -> None:
+    """Threads that ask at the same time are not given the same place, nor is a second begun twice."""
+    limit: Any = Window(50, clock, Random(3).random) if kind == "window" else Bucket(50, clock)
+    ask = limit.admits if kind == "window" else limit.take
+    for _ in range(5):
+        clock.now += 1
+        admitted: list[bool] = []
+        start = threading.Barrier(4)
+
+        def work(start: threading.Barrier = start, admitted: list[bool] = admitted) -> None:
+            start.wait(60)
+            for _ in range(300):
+                admitted.append(ask())
+
+        threads = [threading.Thread(target=work) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+        assert 40 <= sum(admitted) <= 50
 
 
 def capped(rule: Any = None, per_second: float = 2) -> Recorder:

@@ -42,9 +42,10 @@ class Window:
 
     def admits(self) -> bool:
         """Whether there is room for one more, which is taken."""
-        passed = self._clock() - self._since
+        since = self._since
+        passed = self._clock() - since
         if passed >= self._length:
-            self._next(passed)
+            self._next(since, passed)
             passed = 0.0
         self._seen += 1
         chosen = self._share >= 1.0 or self._draw() < self._share
@@ -58,7 +59,9 @@ class Window:
         self._taken = taken + 1
         return True
 
-    def _next(self, passed: float) -> None:
+    def _next(self, since: float, passed: float) -> None:
+        if self._since != since:
+            return  # another thread was here first
         seen = self._seen * self._length / passed
         self._share = 1.0 if seen <= self._most else _AIM * self._most / seen
         self._since += passed

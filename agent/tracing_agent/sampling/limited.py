@@ -28,7 +28,9 @@ class Bucket:
     def take(self) -> bool:
         """Whether there is one to take, which is taken."""
         now = self._clock()
-        level = min(self._most, self._level + (now - self._since) * self._rate)
+        # From here on nothing is called, so that threads do not take the same one.
+        level = self._level + (now - self._since) * self._rate
+        level = min(level, self._most)
         self._since = now
         taken = level >= 1.0
         self._level = level - 1.0 if taken else level
