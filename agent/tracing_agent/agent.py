@@ -193,10 +193,11 @@ class Agent:
                 LINES.write(WARN, line)
             if self.logs is not None:
                 self.logs.close(max(0.1, until - monotonic()))
+            if self.metrics is not None:
+                # Last, as it tells what became of the spans; that takes a moment even if they took all the time.
+                self.metrics.close(max(0.5, until - monotonic()))
         except Exception as error:
             fault("the flush at exit", error)
-        if self.metrics is not None:
-            self.metrics.close(timeout)
 
     def health(self) -> dict[str, Any]:
         """The agent's own numbers: see `export.health.snapshot`; ``sampling`` counts traces by what became of them."""

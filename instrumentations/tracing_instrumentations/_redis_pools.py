@@ -20,7 +20,7 @@ def state(pool: Any) -> State:
     known = peer_of(pool).attributes
     address, port = known.get("server.address", "redis"), known.get("server.port", "")
     name = f"{address}{port and ':'}{port}/{known.get('db.namespace', 0)}"
-    every = pool.__dict__.get("_connections")
+    every = getattr(pool, "_connections", None)
     if every is not None:
         # A blocking pool keeps all of them, and those at rest in a queue.
         idle = sum(connection is not None for connection in list(pool.pool.queue))

@@ -149,7 +149,8 @@ def test_scrape(program: Start, sink: Sink) -> None:
         ({"direction": "out", "status": "success"}, 0),
         ({"direction": "out", "status": "failure"}, 0),
     ]
-    assert running.end() == ""
+    # One line tells the operator of the malformed header, once.
+    assert running.end().count("\n") <= 1
 
 
 @pytest.mark.process

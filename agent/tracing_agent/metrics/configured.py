@@ -78,6 +78,7 @@ class Metrics:
     def watch(self, provider: TracerProvider, pipeline: Pipeline) -> None:
         """Measure what ``provider`` traces from now on; ``pipeline`` is where it goes."""
         self._provider, self._pipeline = provider, pipeline
+        self.intake.on_fork = self._forked_untold
         engine = provider.engine
         self.propagated = Propagated(engine.carrier)
         engine.carrier.inject = self.propagated.writing(engine.carrier.inject)
@@ -259,6 +260,11 @@ class Metrics:
         self.times.clear()
         self.propagated.forget()
         self.intake.forked()
+
+    def _forked_untold(self) -> None:
+        self._pipeline.on_fork()
+        if self.intake.pid != os.getpid():
+            self.forked()
 
     def close(self, timeout: float) -> None:
         """Send what is measured, for at most ``timeout`` seconds; nothing is measured any more."""
