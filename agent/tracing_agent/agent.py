@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry import trace
 
-from tracing_agent import ending, execs, signals
+from tracing_agent import ending, execs, hosts, signals
 from tracing_agent.config import Settings
 from tracing_agent.export.configured import Preparing, exporters_of
 from tracing_agent.export.health import snapshot
@@ -154,6 +154,7 @@ class Agent:
         ending.call(self.close)
         signals.watch()
         execs.watch(self.pipeline, EXIT_TIMEOUT)
+        hosts.watch()
         self._correlate()
         if self.logs is not None:
             self.logs.install()

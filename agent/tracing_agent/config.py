@@ -49,6 +49,12 @@ class Settings(Otlp):
         self._service(read)
         self._sampling(read)
         self._limits(read)
+        self.untested_versions = read.choice(
+            "OTEL_PYTHON_UNTESTED_VERSIONS",
+            "newer",
+            ("newer", "true", "false"),
+            "trace libraries in versions that were not tested: newer ones, all, or none",
+        )
         self._export(read)
         self._database(read)
         self._messaging(read)

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 # The order in which one library's states are kept when several processes report.
 _TELLING = (
     "switched off",
+    "untested",
     "target missing",
     "failed",
     "unhooked",
@@ -18,7 +19,7 @@ _TELLING = (
     "not imported",
     "not installed",
 )
-_BROKEN = frozenset(_TELLING[:4])
+_BROKEN = frozenset(_TELLING[:5])
 
 
 class Findings:

@@ -9,14 +9,16 @@ from typing import Any
 
 from tracing_agent.config import Settings
 from tracing_agent.faults import describe
+from tracing_agent.patching.versions import outside
 from tracing_instrumentations.registry import LIBRARIES, Library
 
-#: The states that a library can be in; only the last four are problems.
+#: The states that a library can be in; only the last five are problems.
 STATES = (
     "patched",
     "not imported",
     "not installed",
     "disabled",
+    "untested",
     "target missing",
     "failed",
     "switched off",
@@ -55,7 +57,7 @@ def _library(library: Library) -> dict[str, Any]:
         "distribution": library.distribution,
         "installed": installed,
         "tested": [oldest, untested],
-        "in_range": not installed or library.tested[0] <= _numbers(installed) < library.tested[1],
+        "in_range": not outside(installed, library.tested),
         "state": state,
         "reason": reason,
         "next": following,
@@ -85,6 +87,9 @@ def _state(library: Library, installed: str) -> tuple[str, str, str]:
         return "disabled", excluded.removeprefix("disabled "), f"{change} {excluded.rpartition(' ')[2]} to trace it"
     if found.startswith(_MISSING):
         reason = found.removeprefix(_MISSING)
+        if reason.endswith(" to have it traced all the same"):
+            reason, _, following = reason.partition("; ")
+            return "untested", reason, f"install {library.distribution} {wanted}, or {following}"
         if reason.endswith(("is missing", "is not imported")) or reason.startswith("AttributeError("):
             return (
                 "target missing",
@@ -112,13 +117,3 @@ def _installed(library: Library) -> str:
 
 def _excluded(library: Library) -> str:
     return Settings(os.environ).excluded(library.name)
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    numbers = []
-    for part in version.split("."):
-        digits = part[: len(part) - len(part.lstrip("0123456789"))]
-        if not digits:
-            break
-        numbers.append(int(digits))
-    return tuple(numbers)

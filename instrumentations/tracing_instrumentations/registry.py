@@ -49,5 +49,13 @@ LIBRARIES = (
     Library("kafka", "kafka-python", ("kafka",), ((2, 0), (4,))),
 )
 
+_NAMED = {library.name: library for library in LIBRARIES}
+
+
+def named(name: str) -> Library | None:
+    """The library that people call ``name``."""
+    return _NAMED.get(name)
+
+
 #: What makes no spans of its own: patched as soon as the agent is started by something else, and never the reason.
 BESIDE = (Library("threading", "", ("threading", "concurrent.futures.thread"), ((3, 10), (3, 14))),)
