@@ -20,6 +20,7 @@ from tracing_agent.faults import DEBUG, ERROR, INFO, LINES, WARN, fault, say
 from tracing_agent.logs import correlation
 from tracing_agent.operation import BREAKERS
 from tracing_agent.patching.targets import Missing, Patch, apply
+from tracing_agent.patching.versions import outside, refusal, version_of
 from tracing_agent.resource import Detection
 from tracing_agent.sampling.configured import engine_of, sampler_of
 from tracing_agent.semconv.db_settings import DatabaseSettings
@@ -40,6 +41,9 @@ if TYPE_CHECKING:
     from tracing_agent.logs.capture import Capture
     from tracing_agent.metrics.configured import Metrics
 
+#: How the state of a library begins that is not traced although it is there.
+NOT_PATCHED = "not patched: "
+
 
 class Agent:
     """Provider, pipeline and patches of one process.
@@ -51,6 +55,7 @@ class Agent:
         self.settings = settings
         self.states: dict[str, str] = {}
         self.patches: list[Patch] = []
+        self._patched: dict[str, list[Patch]] = {}
         self.pid = os.getpid()
         self._closed = False
         #: The program's own provider, by type, if it set one.
@@ -109,16 +114,39 @@ class Agent:
 
     def instrument(self, name: str, trigger: str) -> None:
         """Patch the part of library ``name`` that the import of ``trigger`` brought in."""
+        if self.states.get(name, "").startswith(NOT_PATCHED):
+            return
+        refused = self._refused(name, trigger)
+        if refused:
+            self.states[name] = NOT_PATCHED + refused
+            say(WARN, f"{name} is not traced: {refused}")
+            return
         module = sys.modules[trigger]
         described = import_module(f"tracing_instrumentations.{name}")
+        mine = self._patched.setdefault(name, [])
         try:
-            self.patches += apply(described.targets(module).get(trigger, ()), self.provider.engine)
+            patches = apply(described.targets(module).get(trigger, ()), self.provider.engine)
         except Missing as missing:
-            self.states[name] = f"not patched: {missing}"
+            self.states[name] = f"{NOT_PATCHED}{missing}"
             say(WARN, f"{name} is not traced: {missing}; this version is not supported by this agent")
+            # All of a library or nothing: half of it would tell half of the truth.
+            while mine:
+                self.patches.remove(mine[-1])
+                mine.pop().undo()
             return
+        mine += patches
+        self.patches += patches
         self._introduce(name, trigger)
         self.states.setdefault(name, "patched")
+
+    def _refused(self, name: str, trigger: str) -> str:
+        library = import_module("tracing_instrumentations.registry").named(name)
+        if library is None or self.states.get(name) == "patched":
+            return ""
+        found = version_of(library.distribution, trigger)
+        if outside(found, library.tested) > 0:
+            say(INFO, f"{library.distribution} {found} is newer than the versions that were tested")
+        return refusal(library.distribution, found, library.tested, self.settings.untested_versions)
 
     def _introduce(self, name: str, trigger: str) -> None:
         """One line for the process, with the first library; another for each at the level below."""
@@ -133,6 +161,7 @@ class Agent:
         """Put back everything that was patched."""
         while self.patches:
             self.patches.pop().undo()
+        self._patched.clear()
         self.states.clear()
 
     # -- the end ----------------------------------------------------------------------------------------------------
@@ -266,7 +295,7 @@ def library_imported(name: str, trigger: str, module: ModuleType) -> None:
     try:
         agent.instrument(name, trigger)
     except Exception as error:
-        agent.states[name] = f"not patched: {error!r}"
+        agent.states[name] = f"{NOT_PATCHED}{error!r}"
         fault(f"patching {name}", error)
 
 
