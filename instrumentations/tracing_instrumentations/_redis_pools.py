@@ -22,8 +22,10 @@ def state(pool: Any) -> State:
     name = f"{address}{port and ':'}{port}/{known.get('db.namespace', 0)}"
     every = getattr(pool, "_connections", None)
     if every is not None:
-        # A blocking pool keeps all of them, and those at rest in a queue.
-        idle = sum(connection is not None for connection in list(pool.pool.queue))
+        # A blocking pool keeps all of them, and those at rest in a queue, of threads or of tasks.
+        queue = getattr(pool.pool, "queue", None)
+        waiting = list(pool.pool._queue if queue is None else queue)
+        idle = sum(connection is not None for connection in waiting)
         used = max(0, len(every) - idle)
     else:
         idle, used = len(pool._available_connections), len(pool._in_use_connections)

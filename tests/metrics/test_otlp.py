@@ -159,6 +159,42 @@ def test_forked_processes_count_their_own(tmp_path: Path, sink: Sink) -> None:
     assert sorted(counts.values()) == [2, 7]
 
 
+SAMPLING = {
+    "keep": ({"OTEL_TRACES_SAMPLER": "always_off", "OTEL_PYTHON_TRACES_KEEP": "errors"}, 1),
+    "rules": ({"OTEL_PYTHON_TRACES_RULES": "drop path:/items/1"}, 4),
+    "at most": ({"OTEL_PYTHON_TRACES_PER_SECOND": "1"}, None),
+    "entry point": ({"OTEL_TRACES_SAMPLER": "parentbased_traceidratio", "OTEL_TRACES_SAMPLER_ARG": "0"}, 0),
+}
+
+
+@pytest.mark.parametrize("how", SAMPLING)
+def test_however_it_is_sampled(tmp_path: Path, sink: Sink, how: str) -> None:
+    """Whoever decides what is sampled, and when: everything is measured, once."""
+    variables, arrive = SAMPLING[how]
+    path = program(
+        tmp_path,
+        """
+        import logging
+        logging.disable()
+        @app.get("/broken")
+        def broken():
+            raise ValueError("broken")
+        client.get("/broken").get_data()
+        ask(4)
+        """,
+    )
+    traced(sink, path, **variables)
+    counts = {attributes(point).get("http.route"): point.count for point in points(sink.metrics, DURATION)}
+    assert counts == {"/broken": 1, "/items/<int:number>": 4}
+    started = {
+        attributes(item)["otel.span.sampling_result"]: item.as_int
+        for item in points(sink.metrics, "otel.sdk.span.started")
+    }
+    assert sum(started.values()) == 5
+    assert started["RECORD_AND_SAMPLE"] == len(sink.spans)
+    assert arrive is None or len(sink.spans) == arrive
+
+
 def test_collector_away(tmp_path: Path) -> None:
     """Where nobody takes metrics there is one line, and the program ends as it would, in time."""
     path = program(tmp_path, "ask(1)\nwait(lambda: sys.modules['tracing_agent.agent'].running().metrics.failing())")
