@@ -46,12 +46,6 @@ class Settings(Otlp):
         self.enabled_instrumentations = read.names(
             "OTEL_PYTHON_ENABLED_INSTRUMENTATIONS", "", "libraries to trace, and no others; none: all"
         )
-        self.untested_versions = read.choice(
-            "OTEL_PYTHON_UNTESTED_VERSIONS",
-            "newer",
-            ("newer", "true", "false"),
-            "trace libraries in versions that were not tested: newer ones, all, or none",
-        )
         self._service(read)
         self._sampling(read)
         self._limits(read)
