@@ -126,19 +126,6 @@ def _text(value: Any) -> str:
     return value.decode("latin-1") if isinstance(value, bytes) else str(value)
 
 
-def received(span: Span, status: Any, raw: Any, headers: Any, capture: Capture | None) -> None:
-    """A response's headers are here: ``raw`` is urllib3's response, ``headers`` those to be captured."""
-    peer = getattr(getattr(raw, "_connection", None), PEER, None)
-    if type(peer) is not tuple:
-        peer = None  # a double's connection may have any attribute
-    if type(status) is not int:
-        # What the program answers itself may have anything.
-        status = int(status) if isinstance(status, int) else None
-    client_response(span, status, getattr(raw, "version", 0), peer)
-    if capture is not None:
-        capture.record(span.values, pairs(headers))
-
-
 def retried(
     capture: Capture | None,
     span: Span,
@@ -152,7 +139,10 @@ def retried(
     if error is not None:
         client_failed(span, error)
     elif response is not None:
-        received(span, response.status, response, response.headers, capture)
+        peer = getattr(getattr(response, "_connection", None), PEER, None)
+        client_response(span, response.status, getattr(response, "version", 0), peer)
+        if capture is not None:
+            capture.record(span.values, pairs(response.headers))
 
 
 def targets(attempts: Attempts, headers: Headers, breaker: Breaker) -> tuple[Target, ...]:

@@ -18,8 +18,8 @@ from tracing_agent.drivers.call import noted
 from tracing_agent.drivers.sending import Client, follows
 from tracing_agent.operation import HTTP_CLIENT, Operation
 from tracing_agent.patching.targets import Target, like
-from tracing_agent.semconv.http import client_request
-from tracing_instrumentations._urllib3 import Headers, pairs, received
+from tracing_agent.semconv.http import client_request, client_response
+from tracing_instrumentations._urllib3 import PEER, Headers, pairs
 from tracing_instrumentations._urllib3 import targets as urllib3
 
 if TYPE_CHECKING:
@@ -58,7 +58,11 @@ class Requests(Client):
             self._capture.record(span.values, pairs(request.headers))
 
     def end(self, span: Span, response: Any) -> None:
-        received(span, response.status_code, response.raw, response.headers, self.captured)
+        raw = response.raw
+        peer = getattr(getattr(raw, "_connection", None), PEER, None)
+        client_response(span, response.status_code, getattr(raw, "version", 0), peer)
+        if self.captured is not None:
+            self.captured.record(span.values, pairs(response.headers))
 
     def blames(self, error: BaseException, request: PreparedRequest) -> bool:
         # Of what hooks of the program raise, or other requests that they make, it tells nothing.

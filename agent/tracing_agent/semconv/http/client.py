@@ -6,7 +6,7 @@ Source: semantic conventions 1.44, "HTTP client".
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from opentelemetry.trace.status import Status, StatusCode
@@ -84,18 +84,21 @@ def _redacted(url: str) -> str:
     return f"{scheme}://{host}{path}{mark}{redacted_query(query)}{hash}{fragment}"
 
 
-def client_response(span: Span, status: int | None, version: int = 0, peer: tuple[str, int] | None = None) -> None:
+def client_response(span: Span, status: Any, version: Any = 0, peer: Any = None) -> None:
     """The response's headers came: 4xx and 5xx are errors of the call.
 
-    ``version`` is HTTP's as `http.client` numbers it; ``peer`` the socket's other side (address, port).
+    ``status`` is an int, ``version`` HTTP's as `http.client` numbers it, ``peer`` the socket's other side as a tuple
+    (address, port). Anything else, which a double of a response may have, is not told.
     """
     values = span.values
     if version in VERSIONS:
         values["network.protocol.version"] = VERSIONS[version]
-    if peer is not None:
+    if type(peer) is tuple:
         values["network.peer.address"], values["network.peer.port"] = peer
-    if status is None:
-        return
+    if type(status) is not int:
+        if not isinstance(status, int):
+            return
+        status = int(status)
     values["http.response.status_code"] = status
     if status >= 400:
         values["error.type"] = _codes.get(status) or str(status)
