@@ -154,7 +154,7 @@ def test_down_at_the_start(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_an_equal_answer_changes_nothing(fake: FakeEndpoint) -> None:
-    """An answer that repeats the last one leaves its buckets as full as they are."""
+    """An answer that repeats the last one leaves what has been admitted in this second as it is."""
     fake.answer = (200, {"rateLimitingSampling": {"maxTracesPerSecond": 3}})
     source = sampler(fake.url).rule.source
     source.poll()

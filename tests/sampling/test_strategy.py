@@ -9,6 +9,7 @@ import pytest
 from opentelemetry.trace import SpanKind
 
 from tracing_agent.sampling.strategy import Malformed, rule_of
+from tracing_agent.sampling.window import Window
 from tracing_agent.trace.identity import Trace
 from tracing_agent.trace.rule import Facts, Undecided
 
@@ -23,6 +24,10 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
+
+    def window(self, per_second: float) -> Window:
+        """A window by this clock that draws everything."""
+        return Window(per_second, self, lambda: 0.0)
 
 
 def decided(rule: Any, name: str = "GET", path: str = "", number: int = 1, state: str = "") -> list[Trace]:
@@ -57,14 +62,13 @@ def test_probability_of_nothing(answer: dict[str, Any]) -> None:
 def test_rate_limiting() -> None:
     """So many traces in a second are sampled, however many there are, with no probability told."""
     clock = Clock()
-    rule = rule_of({"strategyType": "RATE_LIMITING", "rateLimitingSampling": {"maxTracesPerSecond": 5}}, clock)
+    rule = rule_of({"strategyType": "RATE_LIMITING", "rateLimitingSampling": {"maxTracesPerSecond": 5}}, clock.window)
     first = decided(rule, number=100, state="v=1,ot=th:8")
     assert sum(trace.recorded for trace in first) == 5
     assert {trace.state for trace in first} == {"v=1"}
     clock.now += 1
     assert sum(trace.recorded for trace in decided(rule, number=100)) == 5
-    clock.now += 0.4
-    assert sum(trace.recorded for trace in decided(rule, number=100)) == 2
+    assert share(decided(rule_of({"rateLimitingSampling": {}}, clock.window), number=100)) == 0
 
 
 OPERATIONS = {
@@ -113,13 +117,13 @@ def test_least_of_an_operation() -> None:
         "defaultLowerBoundTracesPerSecond": 2,
         "perOperationStrategies": [{"operation": "rare", "probabilisticSampling": {"samplingRate": 0.0}}],
     }
-    rule = rule_of({"operationSampling": answer}, clock)
+    rule = rule_of({"operationSampling": answer}, clock.window)
     for name in ("rare", "one", "another"):
         traces = decided(rule, name, number=50)
         assert sum(trace.recorded for trace in traces) == (0 if name == "another" else 2)
         assert {trace.state for trace in traces} == {""}
-    clock.now += 0.5
-    assert [sum(trace.recorded for trace in decided(rule, name, number=50)) for name in ("rare", "one")] == [1, 1]
+    clock.now += 1
+    assert [sum(trace.recorded for trace in decided(rule, name, number=50)) for name in ("rare", "one")] == [2, 2]
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 from tracing_agent.faults import WARN, say
 from tracing_agent.sampling.asked import Asked
-from tracing_agent.sampling.capped import Capped, Window
+from tracing_agent.sampling.capped import Capped
 from tracing_agent.sampling.own import Own
 from tracing_agent.sampling.ruled import Ruled
 from tracing_agent.sampling.rules import written
+from tracing_agent.sampling.window import Window
 from tracing_agent.trace.sdk import plain_rule
 
 if TYPE_CHECKING:

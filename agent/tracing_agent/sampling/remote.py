@@ -90,7 +90,7 @@ class Source:
         try:
             answer = self._ask()
             if answer != self._last:
-                # An answer that says nothing new must not fill its buckets again.
+                # An answer that says nothing new must not begin its windows again.
                 self.rule = rule_of(answer)
                 self._last = answer
         except (Unreachable, Malformed) as error:

@@ -7,39 +7,40 @@ looked at first, ``strategyType`` is not).
 from __future__ import annotations
 
 import re
-from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from tracing_agent.sampling.limited import Bucket, Limited
 from tracing_agent.sampling.probability import ratio_rule, with_threshold
+from tracing_agent.sampling.window import Window
 from tracing_agent.trace.identity import SAMPLED, Trace
-from tracing_agent.trace.rule import Facts, Rule, Undecided
+from tracing_agent.trace.rule import Every, Facts, Rule, Undecided
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    Clock = Callable[[], float]
+    Windows = Callable[[float], Window]
 
 # What stands for any segment of a path in the name of an operation: {id}, <int:id>, :id; and for any number of them.
 _PARAMETER = re.compile(r"\{[^}/]*\}|<[^>/]*>|(?<=/):\w+")
 _MOST_OPERATIONS = 2000
+_MOST = 1e9
 
 
 class Malformed(ValueError):
     """The answer is no strategy."""
 
 
-def rule_of(answer: Any, clock: Clock = monotonic) -> Rule:
-    """The rule of a decoded answer; `Malformed` if there is none."""
+def rule_of(answer: Any, window: Windows = Window) -> Rule:
+    """The rule of a decoded answer; `Malformed` if there is none. ``window`` makes what admits so many in a second."""
     if not isinstance(answer, dict):
         raise Malformed("it is not an object")
     operations, limited = answer.get("operationSampling"), answer.get("rateLimitingSampling")
     if operations:
-        return Operations(_object(operations), clock)
+        return Operations(_object(operations), window)
     if answer.get("probabilisticSampling") is not None:
         return _probabilistic(answer)
     if limited is not None:
-        return Limited(Bucket(_number(_object(limited), "maxTracesPerSecond"), clock))
+        most = _number(_object(limited), "maxTracesPerSecond", _MOST)
+        return AtLeast(Every(False), window(most)) if most else Every(False)
     raise Malformed("it has no strategy")
 
 
@@ -53,7 +54,7 @@ def _object(value: Any) -> dict[str, Any]:
     return value
 
 
-def _number(holder: dict[str, Any], name: str, most: float = 1e9) -> float:
+def _number(holder: dict[str, Any], name: str, most: float) -> float:
     # Zeros are left out where protobuf is written as JSON.
     value = holder.get(name) or 0.0
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0.0 <= value <= most:
@@ -70,10 +71,10 @@ class Operations(Rule):
 
     late = True
 
-    def __init__(self, answer: dict[str, Any], clock: Clock = monotonic) -> None:
+    def __init__(self, answer: dict[str, Any], window: Windows = Window) -> None:
         self._other = ratio_rule(_number(answer, "defaultSamplingProbability", 1.0))
-        self._least = _number(answer, "defaultLowerBoundTracesPerSecond")
-        self._clock = clock
+        self._least = _number(answer, "defaultLowerBoundTracesPerSecond", _MOST)
+        self._window = window
         self._named: dict[str, Rule] = {}
         patterns, self._rules = [], []
         strategies = answer.get("perOperationStrategies") or []
@@ -89,7 +90,7 @@ class Operations(Rule):
         self._other = self._guaranteed(self._other)
 
     def _guaranteed(self, rule: Rule) -> Rule:
-        return AtLeast(rule, Bucket(self._least, self._clock)) if self._least else rule
+        return AtLeast(rule, self._window(self._least)) if self._least else rule
 
     def trace(self, id: int, random: int, state: str) -> Trace:
         return Undecided(self, id, random, state)
@@ -116,18 +117,18 @@ class Operations(Rule):
 
 
 class AtLeast(Rule):
-    """A rule, and beyond it as many in a second as a bucket has; those are of no known probability."""
+    """A rule, and beyond it as many in a second as a window admits: with what probability nobody knows."""
 
-    def __init__(self, rule: Rule, bucket: Bucket) -> None:
+    def __init__(self, rule: Rule, window: Window) -> None:
         self._rule = rule
-        self._bucket = bucket
+        self._window = window
 
     def trace(self, id: int, random: int, state: str) -> Trace:
         trace = self._rule.trace(id, random, state)
-        taken = self._bucket.take()
-        if trace.recorded or not taken:
+        admitted = self._window.admits()
+        if trace.recorded:
             return trace
-        return Trace(id, random | SAMPLED, with_threshold(state, None), True)
+        return Trace(id, random | SAMPLED if admitted else random, with_threshold(state, None), admitted)
 
 
 def _pattern(name: str) -> str:
