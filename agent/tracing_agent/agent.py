@@ -219,6 +219,8 @@ class Agent:
                 self.logs.hurry(timeout)
             self.pipeline.close(timeout)
             line = farewell(self.pipeline.health, self.pipeline.pending())
+            if not line and self.pipeline.exporters and not self.adopted and not self.pipeline.health.exported:
+                line = ending.unexported(*self.provider.begun())
             if line:
                 LINES.write(WARN, line)
             if self.logs is not None:

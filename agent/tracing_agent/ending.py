@@ -2,6 +2,12 @@
 
 Registered by the bootstrap, before the program can register anything, as `atexit` runs the last one first. Imports
 nothing else.
+
+What is sent then, for two seconds at most, are spans that have ended. One that has not is not sent: when it ends, and
+how, is not known, and a span that says otherwise would be read as work that was done. Its children that did end name
+it as their parent. What ends it in the last moment (a `finally`, an `atexit` handler, a `with` that SystemExit or
+KeyboardInterrupt leaves) is in time; what a daemon thread ends after that is lost, and so is everything at `os._exit`,
+at SIGKILL, and where a program in C ends the process, but for the children of pools.
 """
 
 from __future__ import annotations
@@ -35,6 +41,17 @@ def run() -> None:
     """Call what is to be called at the end, the last one first and each once: atexit does, or whoever ends first."""
     while _calls:
         _calls.pop()()
+
+
+def unexported(started: int, unsampled: int) -> str:
+    """The line for a process that began ``started`` spans, lost none and exported none; empty if it began none."""
+    if not started:
+        return ""
+    if started == unsampled:
+        count = "the only span" if started == 1 else f"all {started} spans"
+        return f"nothing was exported: {count} belonged to traces that are not sampled; see OTEL_TRACES_SAMPLER"
+    count = started - unsampled
+    return f"nothing was exported: {count} span{'s' * (count != 1)} had not ended when the process did"
 
 
 def _run() -> None:
