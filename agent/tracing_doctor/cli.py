@@ -9,7 +9,7 @@ import sys
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from tracing_agent import __version__
-from tracing_doctor.findings import Findings, judge, merged
+from tracing_doctor.findings import Findings, in_two, judge, merged
 from tracing_doctor.launch import Found, examine, isolated
 from tracing_doctor.process import SCHEMA
 from tracing_doctor.screen import screen
@@ -125,8 +125,8 @@ def _not_loaded(command: list[str], examined: Found) -> tuple[str, str]:
     for line in examined.said.splitlines():
         told = line.partition("tracing-agent: warning: not tracing: ")[2]
         if told:
-            message, _, following = told.rpartition("; ")
-            return f"it is not loaded: {message or told}", following if message else "use a supported interpreter"
+            problem, following = in_two(told)
+            return f"it is not loaded: {problem}", following or "use a supported interpreter"
     if flag := isolated(command):
         return f"{flag} keeps Python from reading PYTHONPATH or sitecustomize", f"start the program without {flag}"
     last = next((line for line in reversed(examined.said.splitlines()) if line.strip()), "")

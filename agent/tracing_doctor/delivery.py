@@ -14,6 +14,7 @@ from tracing_agent.export.health import Health
 from tracing_agent.export.pace import Pace
 from tracing_agent.export.refusals import Refused, by_answer, by_error
 from tracing_doctor import advice
+from tracing_doctor.findings import in_two
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -90,8 +91,7 @@ class Delivery:
                 self.shown, self.secure, self.proxied = endpoint.shown, endpoint.secure, proxy is not None
                 self.host, self.port = (proxy.host, proxy.port) if proxy else (endpoint.host, endpoint.port)
         except Unusable as unusable:
-            message, _, following = str(unusable).rpartition("; ")
-            raise Failed(message or str(unusable), following) from None
+            raise Failed(*in_two(str(unusable))) from None
         through = f" through the proxy {self.host}:{self.port}" if self.proxied else ""
         return f"{settings.protocol} to {self.shown}{through}"
 
@@ -134,8 +134,7 @@ class Delivery:
             secure: SSLSocket = context.wrap_socket(self._socket, server_hostname=self.host)
             self._socket = secure
         except Unusable as unusable:
-            message, _, following = str(unusable).rpartition("; ")
-            raise Failed(message or str(unusable), following) from None
+            raise Failed(*in_two(str(unusable))) from None
         except ssl.SSLCertVerificationError as error:
             raise Failed(f"its certificate is not trusted: {error.verify_message}", advice.untrusted(error)) from None
         except TimeoutError:
@@ -159,8 +158,7 @@ class Delivery:
         try:
             sender = Sender(self.settings)
         except Unusable as unusable:
-            message, _, following = str(unusable).rpartition("; ")
-            raise Failed(message or str(unusable), following) from None
+            raise Failed(*in_two(str(unusable))) from None
         transport, endpoint = sender.transport, sender.transport.endpoint
         body = sender.encoder.wrap(sender.encoder.span_messages([span]), resource)
         if "Content-Encoding" in transport.headers:

@@ -36,11 +36,17 @@ class Findings:
         self.notes.append({"about": about, "problem": note, "next": following})
 
 
+def in_two(sentence: str) -> tuple[str, str]:
+    """A message of the agent as what is wrong and what to do next, which it says last if at all."""
+    problem, _, following = sentence.rpartition("; ")
+    return (problem, following) if problem else (following, "")
+
+
 def merged(reports: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """The report of the process that tells most, with each library's most telling state in any of them."""
 
-    def patched(report: Any) -> int:
-        return sum(library["state"] == "patched" for library in report["libraries"])
+    def patched(report: Any) -> tuple[int, int]:
+        return sum(library["state"] == "patched" for library in report["libraries"]), report["health"].get("started", 0)
 
     best = dict(max(reports, key=patched))
     best["processes"] = len(reports)
@@ -77,8 +83,7 @@ def judge(report: dict[str, Any], command: Sequence[str]) -> Findings:
         )
     for line in report["lines"]:
         if line["level"] in ("error", "warning") and not _known(line["line"], report):
-            message, _, following = line["line"].rpartition("; ")
-            found.problem("agent", message or line["line"], following)
+            found.problem("agent", *in_two(line["line"]))
     return found
 
 
@@ -113,11 +118,10 @@ def _libraries(report: dict[str, Any], command: Sequence[str], found: Findings) 
 
 def _settings(report: dict[str, Any], found: Findings) -> None:
     for sentence in report["rejected"]:
-        message, _, used = sentence.rpartition("; ")
+        message, used = in_two(sentence)
         found.problem("settings", message, f"correct it, or unset it; {used}")
     for sentence in report["misspelt"]:
-        message, _, following = sentence.rpartition("; ")
-        found.problem("settings", message or sentence, following)
+        found.problem("settings", *in_two(sentence))
     for sentence in report["without_effect"]:
         found.note("settings", sentence)
     if str(report["resource"].get("service.name", "")).startswith("unknown_service"):
@@ -134,8 +138,7 @@ def _export(report: dict[str, Any], found: Findings) -> None:
     if not export["exporters"]:
         found.problem("exporter", "OTEL_TRACES_EXPORTER=none sends nothing", "unset OTEL_TRACES_EXPORTER")
     elif export["unusable"]:
-        message, _, following = export["unusable"].rpartition("; ")
-        found.problem("exporter", message or export["unusable"], following)
+        found.problem("exporter", *in_two(export["unusable"]))
     elif send is not None and not send["ok"]:
         failed = send["steps"][-1]
         found.problem("exporter", f"{failed['step']}: {failed['detail']}", send["next"])
@@ -148,6 +151,8 @@ def _export(report: dict[str, Any], found: Findings) -> None:
 def _known(line: str, report: dict[str, Any]) -> bool:
     """Whether something else in the report says the same."""
     if line.startswith("patching ") and any(library["state"] in _BROKEN for library in report["libraries"]):
+        return True
+    if "not exported (" in line and report["health"].get("last_error"):
         return True
     if line in (*report["rejected"], *report["misspelt"]) or line.startswith(
         ("cannot export spans", "spans are not exported")

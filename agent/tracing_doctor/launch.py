@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tracing_doctor.probe import VARIABLE
+from tracing_watch.child import start
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -88,8 +89,4 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
 
 def _run(argv: list[str], environ: dict[str, str]) -> tuple[int, str]:
     """To its end, on this terminal; its output goes to standard error, as the report goes to standard output."""
-    process = subprocess.Popen(argv, env=environ, stdout=sys.stderr.fileno())
-    # The terminal sends an interrupt to both; this one has to report on it.
-    signal.signal(signal.SIGINT, lambda number, frame: None)
-    signal.signal(signal.SIGTERM, lambda number, frame: process.send_signal(number))
-    return process.wait(), ""
+    return start(argv, environ, sys.stderr.fileno()).wait(), ""

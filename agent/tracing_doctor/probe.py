@@ -46,12 +46,12 @@ class Probe:
         else:
             sys.addaudithook(self)
 
-    def _note(self, level: int, message: str) -> None:
+    def _note(self, level: int, message: str, **fields: object) -> None:
         line = {"level": _LEVELS[level], "line": message.replace("\n", " ")}
         if line not in self.lines:
             self.lines.append(line)
         if self.mode == "run":
-            self._write(level, message)
+            self._write(level, message, **fields)
 
     def __call__(self, event: str, arguments: tuple[Any, ...]) -> None:
         """The audit hook: the program's main module is about to be executed, or something serves without one."""
@@ -82,7 +82,8 @@ class Probe:
         """Leave the report of this process in the folder."""
         from tracing_doctor.process import report
 
-        found = report()
+        # At the end of a process nothing can be started any more.
+        found = report(start=self.mode != "run")
         found["error"] = error
         found["lines"] = self.lines
         for library in found["libraries"]:

@@ -21,9 +21,10 @@ if TYPE_CHECKING:
 SCHEMA = 1
 
 
-def report() -> dict[str, Any]:
-    """The report of this process. The agent is started if it was not: what it would be is what is asked for."""
-    agent = _started()
+def report(start: bool) -> dict[str, Any]:
+    """The report of this process; with ``start`` the agent is started if it was not, for what it would be."""
+    module = sys.modules.get("tracing_agent.agent")
+    agent = _started() if start else module.running() if module is not None else None
     settings = Settings(os.environ)
     found: dict[str, Any] = {
         "schema": SCHEMA,

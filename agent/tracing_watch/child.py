@@ -58,8 +58,8 @@ def exit_code(returncode: int) -> int:
     return 128 - returncode if returncode < 0 else returncode
 
 
-def start(arguments: list[str], environment: dict[str, str]) -> subprocess.Popen[bytes]:
-    """Starts the child, and from then on hands SIGTERM and SIGINT on to it.
+def start(arguments: list[str], environment: dict[str, str], stdout: int | None = None) -> subprocess.Popen[bytes]:
+    """Starts the child, with another standard output if that is given, and from then on hands SIGTERM and SIGINT on.
 
     Not so a Ctrl-C, which the terminal sends to the child by itself. This process ends when the child
     does: one that goes on after a signal is watched on.
@@ -81,7 +81,7 @@ def start(arguments: list[str], environment: dict[str, str]) -> subprocess.Popen
             signal.signal(number, forward)
     # What this process was handed open, such as a socket to serve, is meant for the command; its own files do
     # not pass on (PEP 446).
-    process = subprocess.Popen(arguments, env=environment, close_fds=False)
+    process = subprocess.Popen(arguments, env=environment, stdout=stdout, close_fds=False)
     for signal_number in early:
         process.send_signal(signal_number)
     return process

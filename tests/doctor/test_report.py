@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from support.program import run
+from support.program import run, start
 
 pytestmark = pytest.mark.process
 
@@ -107,6 +108,21 @@ def test_run_to_the_end(tmp_path: Path) -> None:
     assert "worked" in done.stderr
     assert found["processes"] == 2
     assert states(found)["flask"] == "patched"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_server_that_is_stopped(tmp_path: Path, number: signal.Signals) -> None:
+    """A signal to the doctor stops the program that it runs, and it reports on that."""
+    program = script(
+        tmp_path,
+        "import flask, sys, time\nprint('ready', file=sys.stderr, flush=True)\nwhile True:\n    time.sleep(0.01)\n",
+    )
+    process = start("doctor", "--json", "--run", "--", sys.executable, program)
+    assert process.stderr is not None
+    assert process.stderr.readline() == "ready\n"
+    process.send_signal(number)
+    out, _ = process.communicate(timeout=60)
+    assert states(json.loads(out))["flask"] == "patched"
 
 
 def test_an_import_that_fails(tmp_path: Path) -> None:
