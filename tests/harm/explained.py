@@ -21,6 +21,10 @@ class Explained:
 
 #: FastAPI traces by itself as soon as there is a global provider; unless it was asked to, the agent keeps that silent.
 SILENT = "asserts spans of FastAPI's own, for which the program did not ask by any of FastAPI's switches"
+LOGFIRE = (
+    "asserts that Logfire gets FastAPI's own spans, for which the program did not ask by any of FastAPI's switches;"
+    " Logfire's provider takes no spans of others, so the agent's go to its own exporter alone"
+)
 CORRELATED = "asserts that a log record has no trace id; the request is traced, so it has the one of the agent's span"
 
 EXPLAINED = (
@@ -37,7 +41,10 @@ EXPLAINED = (
     ),
     Explained("fastapi", "tests/test_telemetry/test_tracer.py::test_cached_tracer_follows_provider_changes", SILENT),
     Explained("fastapi", "tests/test_telemetry/test_tracer.py::test_tracer_lookup_*[*-True]", SILENT),
-    Explained("fastapi", "tests/test_telemetry/test_background.py::*[native_logfire]", SILENT),
+    Explained("fastapi", "tests/test_telemetry/test_background.py::*[native_logfire]", LOGFIRE),
+    Explained("fastapi", "tests/test_telemetry/test_environment_integrations.py::*[logfire-opt-out]", LOGFIRE),
+    Explained("fastapi", "tests/test_telemetry/test_integrations.py::test_logfire_global_provider_*", LOGFIRE),
+    Explained("fastapi", "tests/test_telemetry/test_native_integrations.py::test_logfire_native_*", LOGFIRE),
     Explained("fastapi", "tests/test_telemetry/test_exceptions.py::*[logs_only]", CORRELATED),
     Explained("fastapi", "tests/test_telemetry/test_websockets.py::*-logs_only]", CORRELATED),
     Explained(

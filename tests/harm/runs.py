@@ -17,6 +17,7 @@ from harm.outcomes import Outcomes, read
 from harm.sources import CACHE, NotRun, Source
 from services.catalogue import open_service
 from services.daemon import ServerFailed
+from services.redis import RedisCluster
 from services.service import Missing
 from tracing_watch.model import Span
 from tracing_watch.receiver import Receiver
@@ -108,11 +109,8 @@ def _summary(lines: Sequence[str]) -> str:
 
 
 def _arguments(source: Source, addresses: Mapping[str, str], tests: Sequence[str]) -> list[str]:
-    arguments = [argument.format(**addresses) for argument in source.suite.arguments]
-    if tests and len(tests) <= NAMEABLE:
-        # The folder, last of the arguments, gives way to the tests; the options stay.
-        return [*arguments[:-1], *tests]
-    return arguments
+    options = [option.format(**addresses) for option in source.suite.options]
+    return [*options, *(tests if 0 < len(tests) <= NAMEABLE else source.suite.paths)]
 
 
 def _environment(source: Source, addresses: Mapping[str, str]) -> dict[str, str]:
@@ -158,4 +156,6 @@ def _services(names: Sequence[str]) -> Iterator[dict[str, str]]:
             except (Missing, ServerFailed) as error:
                 raise NotRun(str(error)) from error
             addresses.update(service.environment())
+            if isinstance(service, RedisCluster):
+                addresses["TEST_REDIS_CLUSTER_URL"] = service.url
         yield addresses

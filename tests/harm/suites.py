@@ -11,26 +11,42 @@ class Suite:
     """One library's own suite.
 
     ``distribution`` is its name on PyPI and ``installed`` what is installed of it, with extras. ``requires`` are
-    requirements of the tests alone. ``arguments`` go to pytest; ``{NAME}`` in them and in ``variables`` is a variable
-    of the services. ``spans`` says whether the suite drives calls that we trace, so that none received is a failure.
-    ``added`` are files that the tests import and the source distribution lacks: where they belong, and our stand-in.
+    requirements of the tests alone. ``options`` and ``paths`` go to pytest; ``{NAME}`` in the options and in
+    ``variables`` is a variable of the services. ``added`` are files that the tests import and the source distribution
+    lacks: where they belong, and our stand-in. ``spans`` says whether the suite drives calls that we trace, so that
+    none received is a failure.
     """
 
     name: str
     distribution: str
     installed: str
     requires: tuple[str, ...]
-    arguments: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
+    paths: tuple[str, ...] = ("tests",)
     services: tuple[str, ...] = ()
     variables: Mapping[str, str] = field(default_factory=dict)
     added: Mapping[str, str] = field(default_factory=dict)
     spans: bool = True
 
 
-#: redis-py's tests that want a cluster of six nodes, replicas, TLS, Redis Stack or Redis Enterprise.
+#: redis-py's tests that want replicas, TLS, Redis Stack or Redis Enterprise.
 OUT_OF_REACH = (
-    "not onlycluster and not redismod and not ssl and not replica and not cp_integration"
-    " and not multidb_integration and not experimental"
+    "not redismod and not ssl and not replica and not cp_integration and not multidb_integration and not experimental"
+)
+REDIS = (
+    "pytest-asyncio",
+    "pytest-forked",
+    "ujson",
+    "uvloop",
+    "numpy",
+    "redis-entraid",
+    "pybreaker",
+    "aiohttp",
+    "xxhash",
+    "opentelemetry-sdk",
+    "opentelemetry-exporter-otlp-proto-http",
+    "cryptography",
+    "PyJWT",
 )
 
 SUITES = (
@@ -39,7 +55,6 @@ SUITES = (
         distribution="requests",
         installed="requests[socks]",
         requires=("pytest-httpbin==2.1.0", "httpbin~=0.10.0", "pytest-mock", "trustme"),
-        arguments=("tests",),
     ),
     Suite(
         name="uvicorn",
@@ -57,7 +72,7 @@ SUITES = (
             "zttp",
         ),
         # Its own setting is eight processes.
-        arguments=("-n", "0", "tests"),
+        options=("-n", "0"),
         # Its applications are bare functions, which nothing here describes.
         spans=False,
     ),
@@ -67,43 +82,46 @@ SUITES = (
         installed="flask[async]",
         # Its tests use a name of pytest's own that 9 no longer has.
         requires=("asgiref", "greenlet", "python-dotenv", "pytest<9"),
-        arguments=("tests",),
     ),
     Suite(
         name="starlette",
         distribution="starlette",
         installed="starlette[full]",
         requires=("httpx2[zstd]", "blockbuster", "importlib-metadata", "opentelemetry-sdk", "trio", "pytest-codspeed"),
-        arguments=("tests",),
     ),
     Suite(
         name="redis",
         distribution="redis",
         installed="redis",
-        requires=(
-            "pytest-asyncio",
-            "pytest-forked",
-            "ujson",
-            "uvloop",
-            "numpy",
-            "redis-entraid",
-            "pybreaker",
-            "aiohttp",
-            "xxhash",
-            "opentelemetry-sdk",
-            "opentelemetry-exporter-otlp-proto-http",
-            "cryptography",
-            "PyJWT",
-        ),
-        arguments=(
+        requires=REDIS,
+        options=(
             "--redis-url={TEST_REDIS_URL}",
             "-m",
-            OUT_OF_REACH,
+            f"not onlycluster and {OUT_OF_REACH}",
             "--ignore=tests/test_scenario",
             "--ignore=tests/test_asyncio/test_scenario",
-            "tests",
         ),
         services=("redis",),
+    ),
+    Suite(
+        name="redis-cluster",
+        distribution="redis",
+        installed="redis",
+        requires=REDIS,
+        options=(
+            "--redis-url={TEST_REDIS_CLUSTER_URL}/0",
+            "--redis-cluster-nodes=3",
+            "-m",
+            f"not onlynoncluster and {OUT_OF_REACH}",
+        ),
+        paths=(
+            "tests/test_cluster.py",
+            "tests/test_cluster_transaction.py",
+            "tests/test_command_policies.py",
+            "tests/test_asyncio/test_cluster.py",
+            "tests/test_asyncio/test_cluster_transaction.py",
+        ),
+        services=("redis-cluster",),
     ),
     Suite(
         name="psycopg",
@@ -111,7 +129,7 @@ SUITES = (
         # What its tests require is an extra of its own.
         installed="psycopg[binary,pool,test]",
         requires=(),
-        arguments=("-m", "not slow and not crdb and not mypy", "tests"),
+        options=("-m", "not slow and not crdb and not mypy"),
         services=("postgres",),
         variables={"PSYCOPG_TEST_DSN": "{TEST_POSTGRES_DSN}"},
     ),
@@ -121,7 +139,8 @@ SUITES = (
         installed="kafka-python",
         requires=("py", "pytest-mock", "lz4", "zstandard", "python-snappy"),
         # These two want `test/mock_broker.py`, which the source distribution lacks.
-        arguments=("--ignore=test/test_mock_broker.py", "--ignore=test/net/test_sasl_reauthentication.py", "test"),
+        options=("--ignore=test/test_mock_broker.py", "--ignore=test/net/test_sasl_reauthentication.py"),
+        paths=("test",),
         services=("kafka",),
         # A folder that is there is all that the last one has to be with a broker that runs already.
         variables={"KAFKA_URI": "kafka://{TEST_KAFKA_BOOTSTRAP}", "KAFKA_VERSION": "4.1.0", "KAFKA_ROOT": "."},
@@ -156,6 +175,5 @@ SUITES = (
             "typer",
             "a2wsgi",
         ),
-        arguments=("tests",),
     ),
 )
