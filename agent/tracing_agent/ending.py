@@ -48,8 +48,8 @@ def unexported(started: int, unsampled: int) -> str:
     if not started:
         return ""
     if started == unsampled:
-        count = "the only span" if started == 1 else f"all {started} spans"
-        return f"nothing was exported: {count} belonged to traces that are not sampled; see OTEL_TRACES_SAMPLER"
+        which = "the only span" if started == 1 else f"all {started} spans"
+        return f"nothing was exported: {which} belonged to traces that are not sampled; see OTEL_TRACES_SAMPLER"
     count = started - unsampled
     return f"nothing was exported: {count} span{'s' * (count != 1)} had not ended when the process did"
 
