@@ -45,11 +45,16 @@ def program(folder: Path, text: str) -> Path:
     return path
 
 
+def about_metrics(errors: str) -> list[str]:
+    """What was said of metrics, faults and threads; what is said of traces is tested elsewhere."""
+    return [line for line in errors.splitlines() if "metrics" in line or "failed" in line or "thread" in line]
+
+
 def traced(sink: Sink, path: Path, **variables: str) -> Any:
     given = {"OTEL_METRICS_EXPORTER": "otlp", "OTEL_EXPORTER_OTLP_ENDPOINT": sink.endpoint, **variables}
     done = run("python", path, **given)
     assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
+    assert not about_metrics(done.stderr)
     return done
 
 
@@ -115,7 +120,7 @@ def test_at_intervals(tmp_path: Path, sink: Sink) -> None:
         assert duration.count >= 1
     finally:
         _, errors = process.communicate("\n", timeout=60)
-    assert errors == ""
+    assert not about_metrics(errors)
 
 
 def test_temporality(tmp_path: Path, sink: Sink) -> None:
@@ -201,7 +206,7 @@ def test_collector_away(tmp_path: Path) -> None:
     off = {"OTEL_TRACES_EXPORTER": "none", "OTEL_EXPORTER_OTLP_METRICS_TIMEOUT": "300"}
     done = run("python", path, OTEL_METRICS_EXPORTER="otlp", OTEL_METRIC_EXPORT_INTERVAL="50", **off)
     assert done.returncode == 0
-    (line,) = done.stderr.splitlines()
+    (line,) = about_metrics(done.stderr)
     assert "metrics cannot be sent to http://127.0.0.1:9/v1/metrics" in line
 
 
@@ -234,6 +239,6 @@ def test_unusable_settings_are_said(tmp_path: Path, sink: Sink) -> None:
         OTEL_TRACES_EXPORTER="none",
     )
     assert done.returncode == 0
-    (line,) = done.stderr.splitlines()
+    (line,) = about_metrics(done.stderr)
     assert "metrics are not exported by otlp: OTEL_EXPORTER_OTLP_METRICS_CERTIFICATE=" in line
     assert DURATION in done.stdout
