@@ -9,15 +9,13 @@ from opentelemetry.trace import SpanKind
 
 from tracing_agent import __version__
 from tracing_agent.faults import Breaker
+from tracing_agent.trace.foreign import DATABASE, HTTP_CLIENT, MESSAGING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tracing_agent.trace.engine import Engine
     from tracing_agent.trace.span import Origin
-
-#: Suppression keys: a span of an operation with a key silences operations with the same key below it.
-HTTP_CLIENT, DATABASE, MESSAGING = 1, 2, 4
 
 #: The semantic conventions that the attributes follow.
 SCHEMA_URL = "https://opentelemetry.io/schemas/1.44.0"
@@ -64,3 +62,6 @@ def breaker_of(library: str) -> Breaker:
     if breaker is None:
         breaker = BREAKERS[library] = Breaker(library)
     return breaker
+
+
+__all__ = ["BREAKERS", "DATABASE", "HTTP_CLIENT", "MESSAGING", "SCHEMA_URL", "Operation", "breaker_of"]

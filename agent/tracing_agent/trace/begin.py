@@ -8,6 +8,7 @@ from opentelemetry.trace import INVALID_SPAN, NonRecordingSpan, SpanKind
 
 from tracing_agent.propagation.remote import Remote
 from tracing_agent.trace.engine import DROP, SAMPLE, below, new
+from tracing_agent.trace.foreign import stands_for
 from tracing_agent.trace.rule import Facts, Undecided
 from tracing_agent.trace.sdk import BAGGAGE_KEY, SPAN_KEY, SUPPRESS_KEY, Context, attach, current, detach
 from tracing_agent.trace.span import RANDOM, SAMPLED, Dropped, SilentTrace, Span, Trace, span_context
@@ -48,7 +49,10 @@ def beginner(engine: Engine, operation: Operation) -> Begin:
         elif type(up) is Dropped and (parented or up.trace.silent):
             return None
         else:
-            up = None if up is None else engine.parent(context)
+            if up is not None:
+                if mask and stands_for(up) & mask:
+                    return None
+                up = engine.parent(context)
             if up is None and rootless:
                 return None
             rule = engine.rule

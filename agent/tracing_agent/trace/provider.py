@@ -15,6 +15,7 @@ from opentelemetry.trace import NonRecordingSpan, SpanKind
 
 from tracing_agent.trace import sdk
 from tracing_agent.trace.engine import DROP, ONLY, SAMPLE, Engine
+from tracing_agent.trace.foreign import key_of
 from tracing_agent.trace.identity import SAMPLED, Dropped, Origin
 from tracing_agent.trace.ids import Ids
 from tracing_agent.trace.limits import limits_from
@@ -75,7 +76,7 @@ class Tracer(sdk_trace.Tracer):
             return NonRecordingSpan(context=parent)
         origin = self._origins.get(kind)
         if origin is None:
-            origin = self._origins[kind] = engine.origin(self._scope, kind, {}, 0)
+            origin = self._origins[kind] = engine.origin(self._scope, kind, {}, key_of(self._scope.name, kind))
         span = engine.start(origin, name, context, attributes, sdk.told_links(links), start_time)
         if type(span) is Span and not (record_exception and set_status_on_exception):
             span._record_exception = record_exception
