@@ -11,7 +11,7 @@ from pathlib import Path
 
 from harm import runs
 from harm.compare import Difference, different, judged
-from harm.explained import reason
+from harm.explained import reason, unneeded
 from harm.sources import CACHE, ROOT, NotRun, Wanted, prepare
 from harm.suites import SUITES
 
@@ -25,7 +25,7 @@ agent's own, 2 a suite that could not be run whole.
 
 @dataclass
 class Result:
-    """A row of the table. ``faults`` are the agent's own; ``trouble`` says why a suite was not run, or not whole."""
+    """A row of the table. ``faults`` are the agent's own; ``trouble`` is why a suite was not run, or not whole."""
 
     name: str
     version: str = "-"
@@ -33,6 +33,7 @@ class Result:
     passed: int = 0
     spans: int = 0
     differences: list[Difference] = field(default_factory=list)
+    messages: dict[str, str] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
     trouble: str = ""
 
@@ -106,6 +107,7 @@ def _examine(wanted: Wanted, limit: float) -> Result:
         result.tests = len({**bare.outcomes.tests, **traced.outcomes.tests})
         result.passed = list(bare.outcomes.tests.values()).count("passed")
         result.spans = traced.spans
+        result.messages = {**bare.outcomes.messages, **traced.outcomes.messages}
         result.faults = sorted(traced.outcomes.faults)
         result.trouble = _trouble(wanted, bare, traced, limit)
         tests = different(bare.outcomes.tests, traced.outcomes.tests)
@@ -149,6 +151,11 @@ def _print(results: Sequence[Result]) -> None:
             print(f"{result.name}: the agent reported a fault of its own: {fault}")
         for difference in result.differences:
             print(f"{result.name}: {difference}")
+            if difference.unexplained and difference.test in result.messages:
+                print(f"    {result.messages[difference.test]}")
+        if result.tests and not result.trouble:
+            for pattern in unneeded(result.name, [difference.test for difference in result.differences]):
+                print(f"{result.name}: explained.py explains {pattern}, which is the same here; take it out")
     print(f"logs: {CACHE.relative_to(ROOT)}", flush=True)
 
 

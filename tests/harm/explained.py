@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 
 
@@ -58,3 +59,9 @@ EXPLAINED = (
 def reason(suite: str, test: str, known: tuple[Explained, ...] = EXPLAINED) -> str | None:
     """Why this test may differ; None if nobody has said."""
     return next((entry.reason for entry in known if entry.fits(suite, test)), None)
+
+
+def unneeded(suite: str, different: Collection[str], known: tuple[Explained, ...] = EXPLAINED) -> list[str]:
+    """The patterns for ``suite`` that fit none of the tests that were different: to be taken out."""
+    ours = [entry for entry in known if entry.suite == suite]
+    return [entry.tests for entry in ours if not any(entry.fits(suite, test) for test in different)]

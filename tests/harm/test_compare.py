@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from harm.compare import judged
-from harm.explained import EXPLAINED, Explained, reason
+from harm.explained import EXPLAINED, Explained, reason, unneeded
 from harm.outcomes import read
 from harm.suites import SUITES
 
@@ -94,6 +94,12 @@ def test_differences_are_judged() -> None:
 def test_explanations_are_for_the_tests_they_name(suite: str, test: str, expected: str | None) -> None:
     """Only a star stands for any text, and an explanation holds for one suite."""
     assert reason(suite, test, KNOWN) == expected
+
+
+def test_explanations_go_when_they_are_not_needed() -> None:
+    """An explanation of a test that is the same is named, and one of another suite is not."""
+    assert unneeded("shop", ["tests/test_a.py::test_c[two]"], KNOWN) == ["tests/test_a.py::test_*[one]"]
+    assert unneeded("shop", ["tests/test_a.py::test_b[one]"], KNOWN) == unneeded("bank", [], KNOWN) == []
 
 
 def test_explanations_name_suites() -> None:
