@@ -163,4 +163,5 @@ def test_the_folder_for_pythonpath(wheel: Path) -> None:
         names = archive.namelist()
     assert [name for name in names if "/onpath/" in name] == ["tracing_sitecustomize/onpath/sitecustomize.py"]
     tops = {name.split("/")[0] for name in names if ".dist-info" not in name}
-    assert tops == {"tracing_agent", "tracing_instrumentations", "tracing_sitecustomize", "tracing_watch"}
+    packages = ("agent", "doctor", "instrumentations", "sitecustomize", "watch")
+    assert tops == {f"tracing_{name}" for name in packages}
