@@ -65,5 +65,6 @@ def test_workers(server: str, sink: Sink, tmp_path: Path) -> None:
             sink.wait(lambda spans: len(spans) >= len(running.answers))
         running.stop(signal.SIGTERM)
         assert not running.ours
+        assert not [line for line in running.lines if "Warning" in line or "Traceback" in line]
     assert served(sink.spans) == running.answers
     one_service(sink.spans, "shop_async" if any("shop_async" in word for word in command) else "shop")
