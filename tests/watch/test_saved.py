@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from google.protobuf import json_format
 
 from tracing_watch.compare import changes
+from tracing_watch.findings import findings
 from tracing_watch.model import Failure, Kind, Trace
 from tracing_watch.saved import Unreadable, line, read
 from tracing_watch.tree import grow
@@ -181,3 +183,15 @@ def test_an_empty_comparison_needs_no_spans_of_one_age() -> None:
     recording.span("orphan", SHOP, 0, 5, "00000000000000ff")
     tree = grow(Trace(TRACE_ID, tuple(recording.spans)))
     assert changes(tree, tree) == []
+
+
+def test_the_documented_line() -> None:
+    """docs/watch.md names every key of a line, every kind of finding, and nothing else."""
+    text = (Path(__file__).parents[2] / "docs" / "watch.md").read_text(encoding="utf-8")
+    recording = shopping(9)
+    document = json.loads(line(recording.trace(), grow(recording.trace())))
+    keys = set(document)
+    keys |= {f"{outer}[].{key}" for outer in ("findings", "spans") for key in document[outer][0]}
+    assert set(re.findall(r"^\| `([a-z_.\[\]]+)` \|", text, re.MULTILINE)) == keys
+    kinds = re.findall(r"Finding\(\s*\"([a-z-]+)\"", Path(findings.__code__.co_filename).read_text(encoding="utf-8"))
+    assert set(re.findall(r"^\| ([a-z-]+) \| [a-z]", text, re.MULTILINE)) - {"kind"} == set(kinds)
