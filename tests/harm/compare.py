@@ -20,8 +20,11 @@ class Difference:
 
     @property
     def flaky(self) -> bool:
-        """Whether two runs without the agent differ: then a third one with it says nothing."""
-        return self.again[0] != self.bare
+        """Whether two runs without the agent differ: then a third one with it says nothing.
+
+        A test that did not take part in the second run is none: nothing is known of it.
+        """
+        return self.again[0] not in (self.bare, ABSENT)
 
     @property
     def unexplained(self) -> bool:

@@ -95,7 +95,9 @@ def _run(
     log.unlink(missing_ok=True)
     started = time.monotonic()
     with _services(source.suite.services) as addresses:
-        argv = [*command, *PYTEST, f"--report-log={log}", *_arguments(source, addresses, tests)]
+        # Ids of tests are paths from there, also where the library keeps no settings for pytest.
+        place = (f"--rootdir={source.folder}", f"--report-log={log}")
+        argv = [*command, *PYTEST, *place, *_arguments(source, addresses, tests)]
         environment = {**_environment(source, addresses), **variables}
         with output.open("wb") as stream:
             _finish(argv, source.folder, environment, stream.fileno(), limit)

@@ -68,15 +68,22 @@ def test_faults_of_the_agent_are_found(tmp_path: Path) -> None:
 
 
 def test_differences_are_judged() -> None:
-    """What differs between two bare runs is flaky, what is known is explained, and all else counts."""
-    bare = {"same": "passed", "flaky": "passed", "broken": "passed", "once": "passed", "gone": "failed"}
+    """What differs in two bare runs is flaky, what is known is explained, and all else counts, lost tests too."""
+    bare = {
+        "same": "passed",
+        "flaky": "passed",
+        "broken": "passed",
+        "once": "passed",
+        "gone": "failed",
+        "lost": "passed",
+    }
     traced = {"same": "passed", "flaky": "failed", "broken": "failed", "once": "failed", "new": "passed"}
     again = (
         {"flaky": "failed", "broken": "passed", "once": "passed", "gone": "failed"},
         {"flaky": "failed", "broken": "failed", "once": "passed", "new": "passed"},
     )
     found = {entry.test: entry for entry in judged(bare, traced, again, {"gone": "as meant"}.get)}
-    assert {test for test, entry in found.items() if entry.unexplained} == {"broken", "once", "new"}
+    assert {test for test, entry in found.items() if entry.unexplained} == {"broken", "once", "new", "lost"}
     assert found["flaky"].flaky
     assert str(found["gone"]) == "gone: failed bare, absent traced (explained: as meant)"
     assert str(found["once"]) == "once: passed bare, failed traced (alone passed traced)"
