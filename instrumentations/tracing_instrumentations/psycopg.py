@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry.trace import SpanKind
 
 from tracing_agent.drivers import rewritten
-from tracing_agent.drivers.call import TAKEN, call, coroutine
+from tracing_agent.drivers.call import call, coroutine
 from tracing_agent.drivers.outcome import outcome
 from tracing_agent.drivers.steps import async_block, async_generator, block, generator
 from tracing_agent.operation import DATABASE, Operation
@@ -74,13 +74,18 @@ def copied(span: Any, copy: Any) -> None:
         db.returned_rows(span, cursor.rowcount)
 
 
+def aside(connection: Any, statement: Any = b"", *more: Any, **options: Any) -> bool:
+    """Whether a command of psycopg belongs to the statement before or after it. Those that do are bytes."""
+    if type(statement) is not bytes:
+        return False
+    if statement.startswith(b"BEGIN"):
+        return not connection._num_transactions and connection._tpc is None
+    return statement.startswith(b"DEALLOCATE")
+
+
 def command(span: Any, connection: Any, statement: Any, read: Reader) -> Any:
-    """psycopg sends a command, unless it belongs to the statement before or after it."""
+    """psycopg sends a command."""
     text, _ = read(statement)
-    if text.startswith("DEALLOCATE"):
-        return TAKEN
-    if text.startswith("BEGIN") and not connection._num_transactions and connection._tpc is None:
-        return TAKEN
     if connection._pipeline is not None:
         return joined(span, connection._pipeline, peer_of(connection), text, True, 1, 0)
     db.query(span, peer_of(connection), text, True)
@@ -99,7 +104,7 @@ def commands(read: Reader) -> Wrap:
 
     def wrap(original: Any, engine: Engine) -> Any:
         counted = end if db.settings_of(engine).returned_rows else None
-        return generator(QUERY, start, counted, failed)(original, engine)
+        return generator(QUERY, start, counted, failed, aside=aside)(original, engine)
 
     return wrap
 

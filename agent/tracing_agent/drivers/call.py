@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     Settle = Callable[..., None]
     Failed = Callable[[Any, BaseException], None]
 
-#: What ``start`` gives where the call needs no span of its own, or where it keeps the span for a longer while.
+#: What ``start`` gives where the call needs no span of its own: then none was begun, as far as anyone can see. Whoever
+#: keeps that span for a longer while has to count it again, by `Engine.started`.
 TAKEN = object()
 
 
@@ -41,6 +42,7 @@ def call(operation: Operation, start: Start, end: End | None = None, failed: Fai
                 if span is not None and span.recording:
                     if start(span, *args, **kwargs) is TAKEN:
                         span = None
+                        engine.started -= 1
                     elif engine.deferred:
                         span = admit(engine, span)  # type: ignore[arg-type]
             except Exception as error:
@@ -79,6 +81,7 @@ def coroutine(operation: Operation, start: Start, end: End | None = None, failed
                 if span is not None and span.recording:
                     if start(span, *args, **kwargs) is TAKEN:
                         span = None
+                        engine.started -= 1
                     elif engine.deferred:
                         span = admit(engine, span)  # type: ignore[arg-type]
             except Exception as error:

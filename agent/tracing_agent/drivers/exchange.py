@@ -44,6 +44,7 @@ def opening(engine: Engine, operation: Operation, start: Start) -> Opened:
                 return span, None
             given = start(span, *args, **kwargs)
             if given is TAKEN:
+                engine.started -= 1
                 return None, None
             # Processors and samplers hear of what may come to nothing when it has come to something.
             if engine.deferred and type(given) is not Perhaps:
@@ -65,6 +66,7 @@ def closing(engine: Engine, operation: Operation, end: End, needed: bool) -> End
         try:
             if type(given) is Perhaps:
                 if not needed and not outcome:
+                    engine.started -= 1
                     return
                 given = given.given
                 if engine.deferred:
@@ -94,6 +96,7 @@ def call(operation: Operation, start: Start, end: End, failed: End, holds: bool 
                     given = start(span, *args, **kwargs)
                     if given is TAKEN:
                         span = None
+                        engine.started -= 1
                     elif engine.deferred and type(given) is not Perhaps:
                         span = admit(engine, span)
             except Exception as error:
@@ -154,6 +157,7 @@ def coroutine(operation: Operation, start: Start, end: End, failed: End, holds: 
                     given = start(span, *args, **kwargs)
                     if given is TAKEN:
                         span = None
+                        engine.started -= 1
                     elif engine.deferred and type(given) is not Perhaps:
                         span = admit(engine, span)
             except Exception as error:

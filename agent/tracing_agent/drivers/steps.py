@@ -35,6 +35,7 @@ def opening(engine: Engine, operation: Operation, start: Start, carry: Carry | N
             if span is not None and span.recording:
                 if start(span, *args, **kwargs) is TAKEN:
                     span = None
+                    engine.started -= 1
                 elif engine.deferred:
                     span = admit(engine, span)
             if carry is not None:
@@ -66,14 +67,18 @@ def generator(
     end: End | None = None,
     failed: Failed = failed,
     carry: Carry | None = None,
+    aside: Callable[..., bool] | None = None,
 ) -> Wrap:
     """A generator function: from its first step until it returns, raises or is closed; ``end(span, what it returned)``.
 
-    The span is not the current one while the consumer has what the generator gave.
+    The span is not the current one while the consumer has what the generator gave. A call for which ``aside(*args,
+    **kwargs)`` is true is left alone.
     """
 
     def wrap(original: Any, engine: Engine) -> Any:
         opened, fault = opening(engine, operation, start, carry), operation.breaker.fault
+        if aside is not None:
+            opened = _unless(aside, opened, fault)
 
         def wrapper(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
             span, args = opened(args, kwargs)
@@ -90,6 +95,21 @@ def generator(
         return wrapper
 
     return wrap
+
+
+def _unless(aside: Callable[..., bool], opened: Opened, fault: Callable[[BaseException], None]) -> Opened:
+    """As ``opened``, without a span for what stays aside."""
+
+    def unless(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, tuple[Any, ...]]:
+        try:
+            if aside(*args, **kwargs):
+                return None, args
+        except Exception as error:
+            if not misfit(error):
+                fault(error)
+        return opened(args, kwargs)
+
+    return unless
 
 
 def async_generator(

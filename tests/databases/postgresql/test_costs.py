@@ -77,6 +77,21 @@ def test_a_query_that_is_not_recorded(connection: Any) -> None:
     assert names == ["wrapper", "begin"]
 
 
+def test_a_transaction(recorder: Recorder, connection: Any) -> None:
+    """For the BEGIN before a statement no span is begun: it costs a look at the command."""
+    recorder.patch("psycopg")
+    cursor = connection.cursor()
+    cursor.execute(QUERY, (1,))
+    before = recorder.engine.started
+    connection.autocommit = False
+    with recorder.tracer.start_as_current_span("request"):
+        names = calls(lambda: cursor.execute(QUERY, (1,)))
+    connection.rollback()
+    assert [name for name in names if name in ("begin", "aside", "opened", "start")] == ["begin", "start", "aside"]
+    # The request, the statement, and the ROLLBACK.
+    assert recorder.engine.started == before + 3
+
+
 def test_no_garbage(recorder: Recorder, connection: Any) -> None:
     """No query leaves a reference cycle behind, nor does a stream, a COPY, a batch or a pipeline."""
     recorder.patch("psycopg")
