@@ -10,6 +10,7 @@ from tracing_agent.faults import WARN, describe, fault, say
 from tracing_agent.patching.imports import when_executed, when_imported
 from tracing_instrumentations.registry import BESIDE, LIBRARIES
 from tracing_sitecustomize import children
+from tracing_sitecustomize.bystanders import bystander
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ def activate() -> None:
     if _done:
         return
     _done = True
+    if bystander(sys.orig_argv, os.environ, sys.executable):
+        return
     ending.register()
     children.watch()
     for library in LIBRARIES:
