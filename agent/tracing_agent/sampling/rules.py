@@ -19,7 +19,7 @@ from fnmatch import translate
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from tracing_agent.trace.rule import Facts
 
@@ -29,6 +29,7 @@ DROP, KEEP = "drop", "keep"
 KINDS = ("server", "client", "producer", "consumer", "internal")
 PARENTS = ("none", "sampled", "unsampled", "any")
 _METHODS = re.compile(r"[A-Z_]+(\|[A-Z_]+)*")
+_SPECIAL = re.compile(r"[*?\[|]")
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
@@ -84,7 +85,10 @@ class Written:
 
     def matches(self, facts: Facts) -> bool:
         """Whether all conditions hold."""
-        return all(condition(facts) for condition in self._conditions)
+        for condition in self._conditions:  # noqa: SIM110  a generator would double what a rule costs
+            if not condition(facts):
+                return False
+        return True
 
 
 def written(text: str, reject: Callable[[int, str, str], None]) -> list[Written]:
@@ -117,6 +121,13 @@ def _one_of(names: tuple[str, ...], value: str) -> str:
 
 
 def _glob(text: str) -> Callable[[str], Any]:
+    stem = text[:-1]
+    if not _SPECIAL.search(stem):
+        # The usual ones, in a third of the time.
+        if text.endswith("*"):
+            return lambda value: value.startswith(stem)
+        if not _SPECIAL.search(text):
+            return text.__eq__
     return re.compile("|".join(translate(part) for part in text.split("|"))).match
 
 
@@ -124,14 +135,21 @@ def _path(text: str) -> Condition:
     matches = _glob(text)
 
     def holds(facts: Facts) -> bool:
-        get = facts.attributes.get
-        route, path, url = get("http.route"), get("url.path"), get("url.full")
-        if path is None and url:
-            # What follows the authority, of a call to another service.
-            path = "/" + re.split(r"[?#]", str(url).partition("://")[2], maxsplit=1)[0].partition("/")[2]
-        return bool((route and matches(str(route))) or (path and matches(str(path))))
+        attributes = facts.attributes
+        path = attributes.get("url.path")
+        if path is None:
+            path = _called(attributes)
+        if path and matches(str(path)):
+            return True
+        return "http.route" in attributes and bool(matches(str(attributes["http.route"])))
 
     return holds
+
+
+def _called(attributes: Mapping[str, Any]) -> str:
+    """What follows the authority in the URL of a call to another service."""
+    url = str(attributes.get("url.full", ""))
+    return "/" + re.split(r"[?#]", url.partition("://")[2], maxsplit=1)[0].partition("/")[2] if url else ""
 
 
 def _attribute(name: str) -> Callable[[str], Condition]:
