@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import sys
+import threading
 import time
 import urllib.request
 from pathlib import Path
@@ -130,6 +131,9 @@ def test_workers_of_gunicorn(tmp_path: Path) -> None:
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "gunicorn", "--workers=2", f"--bind=127.0.0.1:{port}", "shop:app"]
     server = start(*command, cwd=tmp_path, OTEL_PYTHON_DOCTOR_SIGNAL="SIGUSR2")
+    # Whoever reads what it prints must not wait for ever.
+    limit = threading.Timer(60, server.kill)
+    limit.start()
     try:
         pid = int(answer(port))
         os.kill(pid, signal.SIGUSR2)
@@ -138,6 +142,7 @@ def test_workers_of_gunicorn(tmp_path: Path) -> None:
         assert (state["pid"], state["libraries"]["flask"], state["service"]) == (pid, "patched", "shop")
         assert answer(port)
     finally:
+        limit.cancel()
         server.terminate()
         server.communicate(timeout=60)
 
