@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 SCOPE = "tracing_agent"
 # Seconds that a scrape waits at most for somebody else who measures or collects.
 _SCRAPE_WAIT = 5.0
+# Of forked processes: freeing a channel of gRPC needs threads that only the parent has.
+_abandoned: list[Any] = []
 
 
 class Metrics:
@@ -256,6 +258,7 @@ class Metrics:
         self._endpoint.close()
         if self._reports is not None:
             self._reports.end()
+        _abandoned.append(self._senders)
         self.forget()
         self.times.clear()
         self.propagated.forget()

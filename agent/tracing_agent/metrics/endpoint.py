@@ -30,7 +30,7 @@ class Endpoint:
         self._host = host
         self._first = port
         self._render = render
-        self._socket: Any = library("socket")
+        self._socket: Any = None
         self._listener: Any = None
         self._running: SimpleQueue[int] | None = None
         self._stopping = False
@@ -38,6 +38,8 @@ class Endpoint:
 
     def open(self) -> None:
         """Listen, and answer in a thread of its own; said in one line where it cannot be."""
+        # Not before: a worker may replace sockets after it was forked.
+        self._socket = library("socket")
         self._listener = self._listening()
         if self._listener is not None:
             self.port = self._listener.getsockname()[1]
