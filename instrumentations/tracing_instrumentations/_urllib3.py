@@ -69,13 +69,16 @@ class Headers:
         self._mapping = mapping if isinstance(getattr(mapping(), "_store", None), dict) else None
         self._copy = _copy_of(mapping)
 
-    def written(self, carrier: Carrier, identity: Span | Dropped, headers: Any) -> Any:
-        """A copy with context; what there was of the chosen formats is the program's, and is replaced."""
-        kind = type(headers)
+    def written(self, carrier: Carrier, identity: Span | Dropped, headers: Any, kind: Any = None) -> Any:
+        """A copy with context; what there was of the chosen formats is the program's, and is replaced.
+
+        ``kind`` is the class of the copy, if not that of the headers.
+        """
+        given = type(headers)
         # Ours come again when urllib3 tries again.
-        if kind is not self._mapping and kind is not self._copy:
+        if given is not self._mapping and given is not self._copy:
             return self._any(carrier, identity, headers)
-        copied = object.__new__(self._copy)
+        copied = object.__new__(kind or given)
         store = copied._store = headers._store.copy()
         theirs = store.get("baggage")
         for field in carrier.fields:
@@ -108,11 +111,11 @@ class Headers:
             headers = args[4]
             if headers is None:
                 headers = args[0].headers
-            return (*args[:4], self.written(carrier, identity, headers), *args[5:]), kwargs
+            return (*args[:4], self.written(carrier, identity, headers, self._copy), *args[5:]), kwargs
         headers = kwargs.get("headers")
         if headers is None:
             headers = args[0].headers
-        kwargs["headers"] = self.written(carrier, identity, headers)
+        kwargs["headers"] = self.written(carrier, identity, headers, self._copy)
         return args, kwargs
 
 

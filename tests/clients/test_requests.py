@@ -297,6 +297,7 @@ def test_transport_of_the_program(recorder: Recorder, session: requests.Session)
         "http.response.status_code": 204,
     }
     assert transport.given[0].headers["traceparent"] == f"00-{span['trace']:032x}-{span['id']:016x}-01"
+    assert type(transport.given[0].headers) is type(request.headers)
     assert answer.request is request
     assert "traceparent" not in request.headers
 
