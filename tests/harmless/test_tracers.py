@@ -6,6 +6,7 @@ What was tried by hand with ddtrace and New Relic is in docs/compatibility.md.
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections import Counter
 from pathlib import Path
@@ -14,8 +15,10 @@ from typing import Any
 import pytest
 
 from clients.server import Server
+from servers.asking import Ask, ask_wsgi
 from services import PostgreSQL, Redis
-from support.program import run
+from support.program import ONPATH, run
+from support.recorder import Recorder
 from support.sink import Sink
 
 pytestmark = pytest.mark.process
@@ -188,3 +191,77 @@ print(json.dumps(calls))
     assert lines[1] == ["wrapt", "assigned", ["mocked", 1]]
     spans = [span for span in shop.sink.wait(lambda spans: len(spans) >= 5) if "connect" not in span["name"]]
     assert Counter(span["kind"] for span in spans) == KINDS
+
+
+def test_wrapped_before_us() -> None:
+    """A function that others have wrapped before us, as import hooks of theirs do, is bound to its instance as ever."""
+    import flask
+    import psycopg
+    import wrapt
+
+    seen: list[Any] = []
+
+    def wrapper(wrapped: Any, instance: Any, args: Any, kwargs: Any) -> Any:
+        seen.append((instance, len(args)))
+        return wrapped(*args, **kwargs)
+
+    recorder = Recorder()
+    places = [(flask.Flask, "wsgi_app"), (psycopg.Connection, "connect")]
+    untraced = [vars(holder)[name] for holder, name in places]
+    try:
+        for (holder, name), original in zip(places, untraced, strict=True):
+            setattr(holder, name, wrapt.FunctionWrapper(original, wrapper))
+        recorder.patch("flask")
+        recorder.patch("psycopg")
+        app = flask.Flask("site")
+        app.add_url_rule("/", view_func=lambda: "fine")
+        assert ask_wsgi(app, Ask("/")).body == b"fine"
+        with pytest.raises(psycopg.OperationalError):
+            psycopg.Connection.connect("host=/nowhere")
+        assert seen == [(app, 2), (psycopg.Connection, 1)]
+        assert [span["scope"].rpartition(".")[2] for span in recorder.spans()] == ["flask", "psycopg"]
+    finally:
+        recorder.undo()
+        for (holder, name), original in zip(places, untraced, strict=True):
+            setattr(holder, name, original)
+
+
+HOST = """
+import os, sys
+from importlib.machinery import PathFinder
+sys.path.remove(os.path.dirname(__file__))
+spec = PathFinder.find_spec("sitecustomize", sys.path)
+if spec is not None:
+    spec.loader.load_module("sitecustomize")
+print("the other agent is started")
+"""
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 15), reason="loaders have no load_module any more")
+@pytest.mark.parametrize("own", [False, True])
+def test_started_by_another_agents_sitecustomize(tmp_path: Path, sink: Sink, own: bool) -> None:
+    """user-pain row 19: where another agent's sitecustomize finds and runs ours, as New Relic's does, both start, and
+    the program's own runs once.
+    """
+    folders = [tmp_path / "host", ONPATH]
+    folders[0].mkdir()
+    (folders[0] / "sitecustomize.py").write_text(HOST)
+    if own:
+        folders.append(tmp_path / "own")
+        folders[-1].mkdir()
+        (folders[-1] / "sitecustomize.py").write_text("print('own')")
+    code = "import flask, sys; flask.Flask('x').test_client().get('/').close(); print('sitecustomize' in sys.modules)"
+    path = os.pathsep.join(map(str, folders))
+    done = run(
+        sys.executable,
+        "-W",
+        "ignore",
+        "-c",
+        code,
+        traced=False,
+        PYTHONPATH=path,
+        OTEL_EXPORTER_OTLP_ENDPOINT=sink.endpoint,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines() == [*["own"] * own, "the other agent is started", "True"]
+    assert [span["name"] for span in sink.wait(len)] == ["GET"]

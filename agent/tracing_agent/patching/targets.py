@@ -92,7 +92,7 @@ def apply(targets: Iterable[Target], engine: Engine) -> list[Patch]:
             if not target.optional:
                 raise
     ready = [
-        (holder, name, original, own, _wrapped(target, original, engine))
+        (holder, name, original, own, _wrapped(target, holder, original, engine))
         for target, (holder, name, original, own) in found
     ]
     patches = []
@@ -105,10 +105,32 @@ def apply(targets: Iterable[Target], engine: Engine) -> list[Patch]:
     return patches
 
 
-def _wrapped(target: Target, original: Any, engine: Engine) -> Any:
-    if isinstance(original, (staticmethod, classmethod)):
-        return type(original)(like(target.wrap(original.__func__, engine), original.__func__))
-    return like(target.wrap(original, engine), original)
+def _wrapped(target: Target, holder: Any, original: Any, engine: Engine) -> Any:
+    kind = type(original)
+    if kind is staticmethod or kind is classmethod:
+        return kind(like(target.wrap(original.__func__, engine), original.__func__))
+    if kind is FunctionType or not isinstance(holder, type) or not hasattr(kind, "__get__"):
+        return like(target.wrap(original, engine), original)
+    # Somebody else's wrapper (wrapt's, for one), which knows its instance only if it is bound as the interpreter binds.
+    if isinstance(original, staticmethod):
+        return staticmethod(like(target.wrap(original.__get__(None, holder), engine), original))
+    if isinstance(original, classmethod):
+        return classmethod(like(target.wrap(_of_class(original), engine), original))
+    return like(target.wrap(_of_instance(original), engine), original)
+
+
+def _of_instance(descriptor: Any) -> Any:
+    def function(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return descriptor.__get__(self, type(self))(*args, **kwargs)
+
+    return function
+
+
+def _of_class(descriptor: Any) -> Any:
+    def function(cls: Any, *args: Any, **kwargs: Any) -> Any:
+        return descriptor.__get__(None, cls)(*args, **kwargs)
+
+    return function
 
 
 def like(wrapper: Any, original: Any) -> Any:

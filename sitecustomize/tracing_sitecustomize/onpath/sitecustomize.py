@@ -4,6 +4,9 @@ Kept to syntax that Python 2 can read, so that an interpreter which is too old g
 What it leaves behind is what would be there without it: the program's own sitecustomize (run once, its errors as
 untraced), and `sys.path` without this folder.
 """
+# Names from before: another agent's file of this name (New Relic's) found this one, and runs it in its own module.
+_hosted = [name for name in list(globals()) if not name.startswith("__")]
+
 import os
 import sys
 
@@ -44,7 +47,10 @@ def _start(folder):
 def _say(reason):
     """One line; not for what a traced program starts, which may be anything, and may have its stderr read."""
     quiet = os.environ.get("OTEL_LOG_LEVEL", "").strip().lower() in ("none", "error")
-    if quiet or "_TRACING_AGENT_PARENT" in os.environ:
+    # A traced program marks our folder by a slash for what it starts.
+    mark = os.path.join("tracing_sitecustomize", "onpath", "")
+    inherited = any(entry.endswith(mark) for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep))
+    if quiet or inherited:
         return
     try:
         sys.stderr.write("tracing-agent: warning: not tracing: %s\n" % reason)
@@ -72,4 +78,10 @@ if _main():
     # Held: Python 2 would clear this module's names while it still runs.
     _ours = sys.modules.pop(__name__)
     # The program's own, or the ImportError that it would get untraced (and `site` expects).
-    import sitecustomize  # noqa: F401
+    try:
+        import sitecustomize  # noqa: F401
+    except ImportError:
+        if not _hosted:
+            raise
+    if _hosted:
+        sys.modules[__name__] = _ours
