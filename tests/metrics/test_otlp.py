@@ -33,9 +33,9 @@ APP = """
         for number in range(count):
             client.get(f"/items/{number}").get_data()
         # What is measured is sent at the end, but not what cannot be imported in the time that there is then.
-        metrics = sys.modules["tracing_agent.agent"].running().metrics
-        if metrics is not None:
-            wait(lambda: metrics.intake.prepared)
+        agent = sys.modules["tracing_agent.agent"].running()
+        if agent.metrics is not None:
+            wait(lambda: agent.metrics.intake.prepared and not agent.pipeline.pending())
 """
 
 
@@ -51,8 +51,8 @@ def about_metrics(errors: str) -> list[str]:
 
 
 def traced(sink: Sink, path: Path, **variables: str) -> Any:
-    given = {"OTEL_METRICS_EXPORTER": "otlp", "OTEL_EXPORTER_OTLP_ENDPOINT": sink.endpoint, **variables}
-    done = run("python", path, **given)
+    given = {"OTEL_METRICS_EXPORTER": "otlp", "OTEL_BSP_SCHEDULE_DELAY": "50", **variables}
+    done = run("python", path, OTEL_EXPORTER_OTLP_ENDPOINT=sink.endpoint, **given)
     assert done.returncode == 0, done.stderr
     assert not about_metrics(done.stderr)
     return done

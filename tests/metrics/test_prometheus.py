@@ -158,7 +158,7 @@ def test_a_real_prometheus(prometheus: Callable[[int], Prometheus], tmp_path: Pa
         OTEL_EXPORTER_PROMETHEUS_PORT="0",
         OTEL_EXPORTER_OTLP_ENDPOINT=sink.endpoint,
         OTEL_BSP_SCHEDULE_DELAY="100",
-        OTEL_BSP_EXPORT_TIMEOUT="200",
+        OTEL_BSP_EXPORT_TIMEOUT="800",
     )
     try:
         assert program.stdout is not None
