@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import ModuleType
 
+#: How the one folder ends that children inherit through PYTHONPATH.
+_FOLDER = os.path.join("tracing_sitecustomize", "onpath")
+
 _done = _beside = False
 #: Why this process is not traced although it imported something to trace; said once.
 _aside: str | None = None
@@ -42,9 +45,19 @@ def activate() -> None:
         when_imported(name, _logging_imported)
     # Untraced, a name in OTEL_PROPAGATORS that nobody knows makes this import, and all of FastAPI with it, fail.
     when_executed("opentelemetry.propagate", _propagate)
-    # What a traced program starts may be anything, and may have its stderr read: it is not told what it lacks.
-    os.environ["_TRACING_AGENT_PARENT"] = str(os.getpid())
+    _mark()
     _asked()
+
+
+def _mark() -> None:
+    """Add a slash to our folder on PYTHONPATH, by which children know that it was a traced program who started them.
+
+    That may start anything, and may read its stderr: what cannot be traced says nothing of it then.
+    """
+    path = os.environ.get("PYTHONPATH", "")
+    marked = os.pathsep.join(entry + os.sep if entry.endswith(_FOLDER) else entry for entry in path.split(os.pathsep))
+    if marked != path:
+        os.environ["PYTHONPATH"] = marked
 
 
 def _asked() -> None:

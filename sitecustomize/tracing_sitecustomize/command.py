@@ -72,14 +72,16 @@ def main(arguments: list[str] | None = None) -> int:
 def environment(environ: Mapping[str, str]) -> dict[str, str]:
     """The environment in which a Python program is traced."""
     changed = dict(environ)
-    path = changed.get("PYTHONPATH")
+    # By a slash children know what a traced program started. What is launched on purpose is told why it is not traced,
+    # also from within one.
+    path = os.pathsep.join(
+        FOLDER if entry == FOLDER + os.sep else entry for entry in changed.get("PYTHONPATH", "").split(os.pathsep)
+    )
     # An empty entry is the working directory and stays; an empty variable is none.
     if not path:
         changed["PYTHONPATH"] = FOLDER
-    elif path.split(os.pathsep)[0] != FOLDER:
-        changed["PYTHONPATH"] = FOLDER + os.pathsep + path
-    # Whatever is launched on purpose is told why it is not traced, also from within a traced program.
-    changed.pop("_TRACING_AGENT_PARENT", None)
+    else:
+        changed["PYTHONPATH"] = path if path.split(os.pathsep)[0] == FOLDER else FOLDER + os.pathsep + path
     if changed.get("LC_CTYPE") in ("C.UTF-8", "C.utf8", "UTF-8"):
         _restore_locale(changed)
     return changed

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
 import pytest
 
 from launchers.launched import launched, needs
-from support.program import run
+from support.program import ONPATH, run
 from support.sink import Sink
 from tracing_sitecustomize.bystanders import bystander
 
@@ -107,3 +108,15 @@ def test_a_supervisor_sends_nothing(sink: Sink, tmp_path: Path) -> None:
         spans = sink.wait(lambda spans: len(spans) > len(running.answers))
         assert {span.pid for span in spans} == {pid}
         assert [span["name"] for span in spans].count("imported") == 1
+
+
+@pytest.mark.process
+def test_environment() -> None:
+    """What a program sees of its environment is the untraced one, but for the folder on PYTHONPATH."""
+    code = "import os, json; import flask; print(json.dumps(dict(os.environ)))"
+    bare, traced = (
+        json.loads(run(sys.executable, "-c", code, traced=traced, LC_ALL="C.UTF-8").stdout) for traced in (False, True)
+    )
+    path = traced.pop("PYTHONPATH")
+    assert Path(path) == ONPATH
+    assert traced == bare
