@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -71,6 +72,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--limit", type=float, default=720.0, metavar="SECONDS", help="for each run (default 720)")
     options = parser.parse_args(arguments)
+    # Every way out then passes through the finally blocks that end the runs and their servers.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     wanted = [_wanted(parser, text) for text in options.suites or list(BY_NAME)]
     results = []
     for one in wanted:

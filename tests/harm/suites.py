@@ -103,6 +103,7 @@ SUITES = (
         ),
         services=("redis",),
     ),
+    # Not the asynchronous copy of the first file: for each of its tests it waits for the cluster, ten minutes in all.
     Suite(
         name="redis-cluster",
         distribution="redis",
@@ -118,7 +119,6 @@ SUITES = (
             "tests/test_cluster.py",
             "tests/test_cluster_transaction.py",
             "tests/test_command_policies.py",
-            "tests/test_asyncio/test_cluster.py",
             "tests/test_asyncio/test_cluster_transaction.py",
         ),
         services=("redis-cluster",),
@@ -162,6 +162,7 @@ SUITES = (
             "httpx2",
             "python-slugify",
             "anyio[trio]",
+            "coverage",
             "dirty-equals",
             "flask",
             "inline-snapshot",
