@@ -65,7 +65,9 @@ def judge(report: dict[str, Any], command: Sequence[str]) -> Findings:
     found = Findings()
     if report["error"]:
         found.problem(
-            "program", f"its imports failed: {report['error']}", "mend that first; it fails without the agent, too?"
+            "program",
+            f"its imports failed: {report['error']}",
+            "mend that first, and see whether it fails without the agent, too",
         )
     _libraries(report, command, found)
     _settings(report, found)

@@ -66,8 +66,7 @@ def _library(library: Library) -> dict[str, Any]:
 
 def _state(library: Library, installed: str) -> tuple[str, str, str]:
     """(state, reason, what to do)."""
-    name, tested = library.name, library.tested
-    wanted = f"{'.'.join(map(str, tested[0]))} or later, before {'.'.join(map(str, tested[1]))}"
+    name = library.name
     agent_module = sys.modules.get("tracing_agent.agent")
     agent = agent_module.running() if agent_module is not None else None
     found = agent.states.get(name, "") if agent is not None else ""
@@ -86,17 +85,7 @@ def _state(library: Library, installed: str) -> tuple[str, str, str]:
         change = f"add {name} to" if excluded.startswith("not in") else f"take {name} (or *) out of"
         return "disabled", excluded.removeprefix("disabled "), f"{change} {excluded.rpartition(' ')[2]} to trace it"
     if found.startswith(_MISSING):
-        reason = found.removeprefix(_MISSING)
-        if reason.endswith(" to have it traced all the same"):
-            reason, _, following = reason.partition("; ")
-            return "untested", reason, f"install {library.distribution} {wanted}, or {following}"
-        if reason.endswith(("is missing", "is not imported")) or reason.startswith("AttributeError("):
-            return (
-                "target missing",
-                reason,
-                f"install {library.distribution} {wanted}, or a later version of tracing-agent",
-            )
-        return "failed", reason, f"report it with this line, or install {library.distribution} {wanted}"
+        return _unpatched(library, found.removeprefix(_MISSING))
     if any(trigger in sys.modules for trigger in library.triggers):
         return (
             "unhooked",
@@ -106,6 +95,18 @@ def _state(library: Library, installed: str) -> tuple[str, str, str]:
     if not installed:
         return "not installed", "", ""
     return "not imported", "", f"it is traced as soon as the program imports {library.triggers[0]}"
+
+
+def _unpatched(library: Library, reason: str) -> tuple[str, str, str]:
+    """The same, where patching was given up for ``reason``."""
+    oldest, untested = (".".join(map(str, version)) for version in library.tested)
+    install = f"install {library.distribution} {oldest} or later, before {untested}"
+    if reason.endswith(" to have it traced all the same"):
+        reason, _, following = reason.partition("; ")
+        return "untested", reason, f"{install}, or {following}"
+    if reason.endswith(("is missing", "is not imported")) or reason.startswith("AttributeError("):
+        return "target missing", reason, f"{install}, or a later version of tracing-agent"
+    return "failed", reason, f"report it with this line, or {install}"
 
 
 def _installed(library: Library) -> str:

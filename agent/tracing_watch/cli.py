@@ -68,6 +68,13 @@ def main(arguments: list[str], run: Run | None = None) -> int:
         return _fail(f"{options.save} cannot be written: {error.strerror or error}", 1)
     if options.file:
         return _show_again(options.file, screen)
+    return _receive(options, screen, warn, command, run or traced)
+
+
+def _receive(
+    options: argparse.Namespace, screen: Screen, warn: Callable[[str], None], command: list[str], run: Run
+) -> int:
+    """Shows what comes, until the command or somebody ends it."""
     session = Session(screen, ends_unread=not command)
     port = options.port if options.port is not None else 0 if command else DEFAULT_PORT
     try:
@@ -79,7 +86,7 @@ def main(arguments: list[str], run: Run | None = None) -> int:
         serve = threading.Thread(target=receiver.serve_forever, args=(0.1,), daemon=True, name="otlp receiver")
         serve.start()
         try:
-            code = _watch_command(session, receiver, command, run or traced) if command else _watch(session, receiver)
+            code = _watch_command(session, receiver, command, run) if command else _watch(session, receiver)
         finally:
             receiver.shutdown()
     if screen.gone:

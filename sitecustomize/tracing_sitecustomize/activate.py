@@ -31,7 +31,8 @@ def activate() -> None:
     if _done:
         return
     _done = True
-    if bystander(sys.orig_argv, os.environ, sys.executable):
+    apart = bystander(sys.orig_argv, os.environ, sys.executable)
+    if apart and not _to_be_examined(apart):
         return
     ending.register()
     children.watch()
@@ -58,6 +59,14 @@ def _mark() -> None:
     marked = os.pathsep.join(entry + os.sep if entry.endswith(_FOLDER) else entry for entry in path.split(os.pathsep))
     if marked != path:
         os.environ["PYTHONPATH"] = marked
+
+
+def _to_be_examined(apart: str) -> bool:
+    """Whether the doctor wants to see this process all the same: a supervisor, in place of what it would start."""
+    told = os.environ.get("_TRACING_AGENT_DOCTOR", "")
+    if told and "supervisor" not in apart:
+        say(WARN, f"not tracing: the agent leaves {apart} alone; name the program that is to be traced")
+    return told.startswith("imports:") and "supervisor" in apart
 
 
 def _asked() -> None:

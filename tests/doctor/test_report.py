@@ -248,6 +248,22 @@ def test_commands_without_the_agent(tmp_path: Path) -> None:
         assert "Traceback" not in text
 
 
+def test_reloaders(tmp_path: Path) -> None:
+    """Of a server that reloads, the application is examined, and nothing is left running."""
+    script(tmp_path, "import flask\n", "shop.py")
+    for command in (["uvicorn", "--reload", "shop:app"], ["flask", "--app", "shop", "run", "--debug"]):
+        found = report("--", sys.executable, "-m", *command, cwd=tmp_path)
+        assert states(found)["flask"] == "patched"
+
+
+def test_programs_that_the_agent_leaves_alone() -> None:
+    """An installer is told to be left alone on purpose."""
+    code, text = doctor("--", sys.executable, "-m", "pip", "--version")
+    assert code == 1
+    assert "PROBLEM: agent: it is not loaded: the agent leaves pip alone" in text
+    assert "next: name the program that is to be traced" in text
+
+
 def test_something_in_the_place_of_opentelemetry(tmp_path: Path) -> None:
     """What keeps the agent from tracing at all is told in the agent's own words."""
     script(tmp_path, "", "opentelemetry.py")
