@@ -81,7 +81,9 @@ def joined(span: Any, pipeline: Any, peer: Peer, text: str, sanitise: bool, size
         query(span, peer, text, sanitise)
         engine = span.origin.engine
         found = pipeline.__dict__[_KEY] = Batch(admit(engine, span) if engine.deferred else span)
-        engine.started += 1  # as the call itself has no span
+        # As the call itself has no span.
+        engine.started += 1
+        engine.unsampled += not span.trace.recorded
     found.add(text, sanitise, size or 0, answers)
     if size is None:
         found.uncounted = True

@@ -6,6 +6,7 @@ import asyncio
 import gc
 from typing import Any
 
+import flask
 import psycopg
 import psycopg_pool
 import pytest
@@ -41,7 +42,12 @@ def test_queries(measured: Make, postgres: PostgreSQL, sampler: sampling.Sampler
             connection.execute("SELECT %s + 1", (number,))
         with pytest.raises(psycopg.errors.UndefinedTable):
             connection.execute("SELECT * FROM nowhere")
+        if psycopg.Pipeline.is_supported():
+            with connection.pipeline():
+                connection.execute("SHOW port")
+                connection.execute("SHOW port")
     found = metrics.scraped()
+    assert found.value("otel_span_started_total", sampled="true") == len(recorder.finished)
     (server,) = [labels for labels in found.labels(f"{DURATION}_count") if labels.get("db_query_summary") == "SELECT"]
     assert server["db_system_name"] == "postgresql"
     assert server["db_namespace"] == postgres.dbname
@@ -84,6 +90,30 @@ def test_commands(measured: Make, redis_server: Redis, sampler: sampling.Sampler
     assert counts == {"SET": 1, "INCRBY": 1, "PIPELINE GET": 1, "DEL": 1}
     (failed,) = [labels for labels, _ in told if "error_type" in labels]
     assert failed["error_type"] == failed["db_response_status_code"] == "ERR"
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS, ids=lambda sampler: sampler.get_description())
+def test_what_comes_to_nothing_was_not_started(measured: Make, postgres: PostgreSQL, sampler: sampling.Sampler) -> None:
+    """A connection that is had at once is no operation: nothing of it stays in the counts, sampled or not."""
+    recorder, metrics = measured(sampler)
+    recorder.patch("psycopg_pool")
+    recorder.patch("flask")
+    app = flask.Flask("shop")
+    with psycopg_pool.ConnectionPool(postgres.dsn, min_size=1, max_size=1) as made:
+        made.wait(30)
+
+        @app.get("/")
+        def index() -> str:
+            with made.connection():
+                return ""
+
+        for _ in range(3):
+            app.test_client().get("/").get_data()
+    sampled = sampler is sampling.DEFAULT_ON
+    assert metrics.scraped().samples["otel_span_started_total"] == [
+        ({"sampled": "true"}, 3 if sampled else 0),
+        ({"sampled": "false"}, 0 if sampled else 3),
+    ]
 
 
 def test_psycopg_pools(measured: Make, postgres: PostgreSQL) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tracing_agent.semconv.errors import failed
-from tracing_agent.trace.begin import admit, beginner, carried
+from tracing_agent.trace.begin import admit, beginner, carried, withdraw
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,8 +41,8 @@ def call(operation: Operation, start: Start, end: End | None = None, failed: Fai
                 span = begin()
                 if span is not None and span.recording:
                     if start(span, *args, **kwargs) is TAKEN:
+                        withdraw(engine, span)
                         span = None
-                        engine.started -= 1
                     elif engine.deferred:
                         span = admit(engine, span)  # type: ignore[arg-type]
             except Exception as error:
@@ -80,8 +80,8 @@ def coroutine(operation: Operation, start: Start, end: End | None = None, failed
                 span = begin()
                 if span is not None and span.recording:
                     if start(span, *args, **kwargs) is TAKEN:
+                        withdraw(engine, span)
                         span = None
-                        engine.started -= 1
                     elif engine.deferred:
                         span = admit(engine, span)  # type: ignore[arg-type]
             except Exception as error:

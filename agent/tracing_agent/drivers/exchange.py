@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tracing_agent.drivers.call import TAKEN, misfit
-from tracing_agent.trace.begin import admit, beginner, enter, leave
+from tracing_agent.trace.begin import admit, beginner, enter, leave, withdraw
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,7 +44,7 @@ def opening(engine: Engine, operation: Operation, start: Start) -> Opened:
                 return span, None
             given = start(span, *args, **kwargs)
             if given is TAKEN:
-                engine.started -= 1
+                withdraw(engine, span)
                 return None, None
             # Processors and samplers hear of what may come to nothing when it has come to something.
             if engine.deferred and type(given) is not Perhaps:
@@ -66,7 +66,7 @@ def closing(engine: Engine, operation: Operation, end: End, needed: bool) -> End
         try:
             if type(given) is Perhaps:
                 if not needed and not outcome:
-                    engine.started -= 1
+                    withdraw(engine, span)
                     return
                 given = given.given
                 if engine.deferred:
@@ -95,8 +95,8 @@ def call(operation: Operation, start: Start, end: End, failed: End, holds: bool 
                 if span is not None and span.recording:
                     given = start(span, *args, **kwargs)
                     if given is TAKEN:
+                        withdraw(engine, span)
                         span = None
-                        engine.started -= 1
                     elif engine.deferred and type(given) is not Perhaps:
                         span = admit(engine, span)
             except Exception as error:
@@ -156,8 +156,8 @@ def coroutine(operation: Operation, start: Start, end: End, failed: End, holds: 
                 if span is not None and span.recording:
                     given = start(span, *args, **kwargs)
                     if given is TAKEN:
+                        withdraw(engine, span)
                         span = None
-                        engine.started -= 1
                     elif engine.deferred and type(given) is not Perhaps:
                         span = admit(engine, span)
             except Exception as error:

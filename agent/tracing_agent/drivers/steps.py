@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tracing_agent.drivers.call import TAKEN, fail, misfit
 from tracing_agent.semconv.errors import failed
-from tracing_agent.trace.begin import admit, beginner, carried
+from tracing_agent.trace.begin import admit, beginner, carried, withdraw
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator
@@ -34,8 +34,8 @@ def opening(engine: Engine, operation: Operation, start: Start, carry: Carry | N
             span: Any = begin()
             if span is not None and span.recording:
                 if start(span, *args, **kwargs) is TAKEN:
+                    withdraw(engine, span)
                     span = None
-                    engine.started -= 1
                 elif engine.deferred:
                     span = admit(engine, span)
             if carry is not None:

@@ -121,7 +121,7 @@ def receiver(engine: Engine, operation: Operation) -> Callable[[Any], Span | Dro
             else:
                 trace = Trace(trace_id(), engine.random | SAMPLED if sampled else engine.random, "", sampled)
         else:
-            trace = engine.trace_for(up)
+            trace = engine.follow(up) if engine.followed and up is not None else engine.trace_for(up)
         engine.started += 1
         if not trace.recorded:
             engine.unsampled += 1
@@ -211,6 +211,13 @@ def admit(engine: Engine, span: Span) -> Span | Dropped:
 def _left_out(engine: Engine, span: Span) -> Span | Dropped:
     """What stands for a begun span that is not sampled: itself where it is measured."""
     return Dropped(span.trace, span.span_id) if engine.metrics is None else span
+
+
+def withdraw(engine: Engine, span: Any) -> None:
+    """A begun span comes to nothing: it is none of those that were begun."""
+    engine.started -= 1
+    if not span.trace.recorded:
+        engine.unsampled -= 1
 
 
 def _told(span: Span, context: Context) -> Context:
