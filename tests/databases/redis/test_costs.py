@@ -1,0 +1,94 @@
+"""What a traced command does more than an untraced one, counted."""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+from collections.abc import Callable, Iterator
+from types import FrameType
+from typing import Any
+
+import pytest
+import redis
+from opentelemetry.sdk.trace import sampling
+
+import tracing_agent
+import tracing_instrumentations
+from services import Redis
+from support.recorder import Recorder
+
+OURS = tuple(os.path.dirname(str(package.__file__)) for package in (tracing_agent, tracing_instrumentations))
+
+
+def calls(unit: Callable[[], object]) -> list[str]:
+    """The functions of ours that were called."""
+    names = []
+
+    def note(frame: FrameType, event: str, argument: Any) -> None:
+        if event == "call" and frame.f_code.co_filename.startswith(OURS):
+            names.append(frame.f_code.co_name)
+
+    sys.setprofile(note)
+    try:
+        unit()
+    finally:
+        sys.setprofile(None)
+    return names
+
+
+@pytest.fixture
+def client(redis_server: Redis) -> Iterator[Any]:
+    """A client that is not traced yet, with a connection."""
+    client: Any = redis.Redis(redis_server.host, redis_server.port)
+    client.set("k", "v")
+    yield client
+    client.close()
+
+
+def test_a_command(recorder: Recorder, client: Any) -> None:
+    """A recorded command is a handful of calls, none of which asks where it goes or reads its arguments one by one."""
+    recorder.patch("redis")
+    client.get("k")
+    with recorder.tracer.start_as_current_span("request"):
+        names = calls(lambda: client.get("k"))
+    assert names == ["leaf", "begin", "command", "stamp", "said", "redis_command", "answered", "finish"]
+
+
+def test_a_command_that_is_not_recorded(client: Any) -> None:
+    """A command below a span that is not sampled costs a look at the context: nothing is bound, read or formatted."""
+    recorder = Recorder(sampling.ParentBased(sampling.ALWAYS_OFF))
+    recorder.patch("redis")
+    try:
+        with recorder.tracer.start_as_current_span("request"):
+            names = calls(lambda: client.get("k"))
+    finally:
+        recorder.undo()
+    assert names == ["leaf", "begin"]
+
+
+def test_no_garbage(recorder: Recorder, client: Any) -> None:
+    """No command leaves a reference cycle behind, nor does a pipeline."""
+    recorder.patch("redis")
+
+    def unit() -> None:
+        client.get("k")
+        with client.pipeline() as pipeline:
+            pipeline.get("k")
+            pipeline.get("k")
+            pipeline.execute()
+        recorder.finished.clear()
+
+    def garbage() -> int:
+        unit()
+        gc.collect()
+        gc.disable()
+        try:
+            unit()
+            return gc.collect()
+        finally:
+            gc.enable()
+
+    traced = garbage()
+    recorder.undo()
+    assert traced <= garbage()
