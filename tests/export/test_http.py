@@ -171,6 +171,7 @@ def test_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
                 running.pipeline.pace, "pause", lambda seconds, kept=pauses: kept.append(seconds) or True
             )
             monkeypatch.setattr(running.pipeline.drain, "timeout", 0)
+            monkeypatch.setattr("tracing_agent.export.pipeline._ASKED_MAX", 0.0)
             sent(running, "a")
             runs.append(pauses)
     for pauses in runs:
@@ -185,6 +186,7 @@ def test_retry_after(server: Collector, monkeypatch: pytest.MonkeyPatch) -> None
     soon = format_datetime(datetime.now(timezone.utc) + timedelta(seconds=20), usegmt=True)
     server.answers = [(503, {"Retry-After": value}, b"") for value in ("7", soon, "0", "soon")]
     pauses: list[float] = []
+    monkeypatch.setattr("tracing_agent.export.pipeline._ASKED_MAX", 0.0)
     with to(server) as running:
         monkeypatch.setattr(running.pipeline.pace, "pause", lambda seconds: pauses.append(seconds) or True)
         sent(running, "a")
@@ -248,7 +250,7 @@ def test_down_and_back(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFi
     quick(monkeypatch)
     port = closed_port()
     found = settings(EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{port}")
-    with exporting(OtlpHttpExporter(found), timeout=0.05) as running:
+    with exporting(OtlpHttpExporter(found), timeout=0.3) as running:
         for name in "abc":
             health = sent(running, name)
         assert health["failed"] == {"connection": 3} and health["down"] and health["retries"] > 3

@@ -105,6 +105,7 @@ class Drain:
         while queue and (health.taken < goal if everything else len(queue) >= self.batch):
             found = True
             spans = self._take()
+            self.pace.pressed = len(queue) >= self.batch
             self.pace.begin(min(timeout, self.timeout or timeout) if timeout else self.timeout)
             self._export(spans)
             self.losses.tell()

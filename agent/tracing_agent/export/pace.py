@@ -58,12 +58,14 @@ class Command:
 class Pace:
     """The time of one process's exports. All times are on the monotonic clock, in seconds.
 
-    ``waiting`` holds commands that came while something else was waited for.
+    ``waiting`` holds commands that came while something else was waited for. ``pressed`` while another full batch waits
+    already: each time that the export thread then gives way, it has to wait for the interpreter's lock.
     """
 
     def __init__(self, health: Health) -> None:
         self.health = health
         self.waiting: list[Command] = []
+        self.pressed = False
         self._wake: SimpleQueue[Command | None] = SimpleQueue()
         self._deadline = 0.0
         self._end: float | None = None
