@@ -12,7 +12,7 @@ from opentelemetry.trace.status import StatusCode
 
 from tracing_agent.sampling.probability import with_threshold
 from tracing_agent.trace.engine import Engine
-from tracing_agent.trace.identity import SAMPLED, Trace
+from tracing_agent.trace.identity import SAMPLED, Dropped, Trace
 from tracing_agent.trace.rule import Facts, Rule, Undecided
 from tracing_agent.trace.span import Span
 
@@ -139,6 +139,12 @@ class KeepingEngine(Engine):
         self.keeper.forget()
 
     # -- beginning --------------------------------------------------------------------------------------------------
+
+    def start(self, *given: Any) -> Span | Dropped:
+        span = super().start(*given)
+        if span.trace.held:
+            self.unsampled -= 1  # it is counted when it is known whether it is kept
+        return span
 
     def held(self, trace: Trace) -> Trace:
         """What stands for the trace of a local root, if it was dropped."""

@@ -14,6 +14,7 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import SpanContext
 
 from tracing_agent.faults import fault
+from tracing_agent.propagation.remote import Remote
 from tracing_agent.trace import sdk
 from tracing_agent.trace.carrier import Carrier
 from tracing_agent.trace.rule import Facts, Undecided
@@ -88,8 +89,9 @@ class Engine:
         """Let ``sampler`` decide."""
         self.sampler = sampler
         rule = self.rule = self.rule_of(sampler)
-        #: Whether the parent of a span decides, where that is a span of this process.
+        #: Whether the parent of a span decides: one in this process, and any.
         self.parented = rule is not None and rule.within
+        self.followed = rule is not None and rule.parented
         self.deferred = self.watched or rule is None or rule.late
         #: The lower-case names of the request headers that decide.
         self.headers = () if rule is None else rule.headers
@@ -172,7 +174,9 @@ class Engine:
             if attributes:
                 span.set_attributes(attributes)
             if links:
-                self._link(span, links)
+                for link in links:
+                    if link is not None:
+                        span.add_link(link.context, link.attributes)
             if self.watched:
                 self.show_start(span, context)
         return span
@@ -206,7 +210,7 @@ class Engine:
             trace, result = self.follow(up) if up is not None and rule.parented else self.decide(up), None
             if type(trace) is Undecided:
                 trace = trace.settled(Facts(name, origin.kind, attributes or {}, {}))
-        if not (trace.flags & SAMPLED or trace.held):
+        if not trace.flags & SAMPLED:
             self.unsampled += 1
         if not trace.recorded:
             return Dropped(trace, self.ids.generate_span_id()), result
@@ -219,11 +223,6 @@ class Engine:
         span._end_time = None
         span.values = {}
         return span, result
-
-    def _link(self, span: Span, links: Sequence[Link]) -> None:
-        for link in links:
-            if link is not None:
-                span.add_link(link.context, link.attributes)
 
     # -- deciding ---------------------------------------------------------------------------------------------------
 
@@ -247,7 +246,7 @@ class Engine:
         if up is None:
             return self.rule.trace(self.ids.generate_trace_id(), self.random, "")
         parent = self.follow(up)
-        return parent if getattr(up, "deferred", False) else self.rule.below(parent, up)
+        return parent if type(up) is Remote and up.deferred else self.rule.below(parent, up)
 
     def ask(
         self,

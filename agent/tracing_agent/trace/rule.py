@@ -113,6 +113,10 @@ class Every(Rule):
     def trace(self, id: int, random: int, state: str) -> Trace:
         return Trace(id, random | SAMPLED if self.sampled else random, state, self.sampled)
 
+    def below(self, parent: Trace, up: Any) -> Trace:
+        flags = parent.flags & RANDOM
+        return Trace(parent.id, flags | SAMPLED if self.sampled else flags, parent.state, self.sampled)
+
 
 class Bound(Rule):
     """Those whose id's low 64 bits are below a bound: the SDK's sampler by ratio."""
