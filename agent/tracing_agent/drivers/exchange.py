@@ -83,12 +83,15 @@ def closing(engine: Engine, operation: Operation, end: End, needed: bool) -> End
 
 def call(operation: Operation, start: Start, end: End, failed: End, holds: bool = False) -> Wrap:
     """A function, from its call to its result."""
+    return (_holder if holds else _leaf)(operation, start, end, failed)
 
+
+def _leaf(operation: Operation, start: Start, end: End, failed: End) -> Wrap:
     def wrap(original: Any, engine: Engine) -> Any:
-        begin, fault, opened = beginner(engine, operation), operation.breaker.fault, opening(engine, operation, start)
+        begin, fault = beginner(engine, operation), operation.breaker.fault
         closed, broke = closing(engine, operation, end, False), closing(engine, operation, failed, True)
 
-        def leaf(*args: Any, **kwargs: Any) -> Any:
+        def wrapper(*args: Any, **kwargs: Any) -> Any:
             # As `opened` and `closed`, without their calls: most commands go this way.
             try:
                 span: Any = begin()
@@ -120,7 +123,17 @@ def call(operation: Operation, start: Start, end: End, failed: End, holds: bool 
                 fault(error)
             return result
 
-        def holder(*args: Any, **kwargs: Any) -> Any:
+        return wrapper
+
+    return wrap
+
+
+def _holder(operation: Operation, start: Start, end: End, failed: End) -> Wrap:
+    def wrap(original: Any, engine: Engine) -> Any:
+        opened = opening(engine, operation, start)
+        closed, broke = closing(engine, operation, end, False), closing(engine, operation, failed, True)
+
+        def wrapper(*args: Any, **kwargs: Any) -> Any:
             span, given = opened(args, kwargs)
             if span is None:
                 return original(*args, **kwargs)
@@ -137,19 +150,22 @@ def call(operation: Operation, start: Start, end: End, failed: End, holds: bool 
                 closed(span, given, result)
             return result
 
-        return holder if holds else leaf
+        return wrapper
 
     return wrap
 
 
 def coroutine(operation: Operation, start: Start, end: End, failed: End, holds: bool = False) -> Wrap:
     """A coroutine function, from its first step to its result."""
+    return (_async_holder if holds else _async_leaf)(operation, start, end, failed)
 
+
+def _async_leaf(operation: Operation, start: Start, end: End, failed: End) -> Wrap:
     def wrap(original: Any, engine: Engine) -> Any:
-        begin, fault, opened = beginner(engine, operation), operation.breaker.fault, opening(engine, operation, start)
+        begin, fault = beginner(engine, operation), operation.breaker.fault
         closed, broke = closing(engine, operation, end, False), closing(engine, operation, failed, True)
 
-        async def leaf(*args: Any, **kwargs: Any) -> Any:
+        async def wrapper(*args: Any, **kwargs: Any) -> Any:
             # As `opened` and `closed`, without their calls: most commands go this way.
             try:
                 span: Any = begin()
@@ -181,7 +197,17 @@ def coroutine(operation: Operation, start: Start, end: End, failed: End, holds: 
                 fault(error)
             return result
 
-        async def holder(*args: Any, **kwargs: Any) -> Any:
+        return wrapper
+
+    return wrap
+
+
+def _async_holder(operation: Operation, start: Start, end: End, failed: End) -> Wrap:
+    def wrap(original: Any, engine: Engine) -> Any:
+        opened = opening(engine, operation, start)
+        closed, broke = closing(engine, operation, end, False), closing(engine, operation, failed, True)
+
+        async def wrapper(*args: Any, **kwargs: Any) -> Any:
             span, given = opened(args, kwargs)
             if span is None:
                 return await original(*args, **kwargs)
@@ -198,6 +224,6 @@ def coroutine(operation: Operation, start: Start, end: End, failed: End, holds: 
                 closed(span, given, result)
             return result
 
-        return holder if holds else leaf
+        return wrapper
 
     return wrap

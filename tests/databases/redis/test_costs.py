@@ -52,7 +52,7 @@ def test_a_command(recorder: Recorder, client: Any) -> None:
     client.get("k")
     with recorder.tracer.start_as_current_span("request"):
         names = calls(lambda: client.get("k"))
-    assert names == ["leaf", "begin", "command", "stamp", "said", "redis_command", "answered", "finish"]
+    assert names == ["wrapper", "begin", "command", "stamp", "said", "redis_command", "answered", "finish"]
 
 
 def test_a_command_that_is_not_recorded(client: Any) -> None:
@@ -64,7 +64,7 @@ def test_a_command_that_is_not_recorded(client: Any) -> None:
             names = calls(lambda: client.get("k"))
     finally:
         recorder.undo()
-    assert names == ["leaf", "begin"]
+    assert names == ["wrapper", "begin"]
 
 
 def test_no_garbage(recorder: Recorder, client: Any) -> None:
