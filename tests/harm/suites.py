@@ -129,7 +129,7 @@ SUITES = (
         # What its tests require is an extra of its own.
         installed="psycopg[binary,pool,test]",
         requires=(),
-        options=("-m", "not slow and not crdb and not mypy"),
+        options=("-m", "not slow"),
         services=("postgres",),
         variables={"PSYCOPG_TEST_DSN": "{TEST_POSTGRES_DSN}"},
     ),
