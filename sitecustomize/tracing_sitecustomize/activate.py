@@ -6,7 +6,7 @@ import os
 import sys
 
 from tracing_agent import ending
-from tracing_agent.faults import WARN, describe, fault, say
+from tracing_agent.faults import WARN, fault, say
 from tracing_agent.patching.imports import when_executed, when_imported
 from tracing_instrumentations.registry import BESIDE, LIBRARIES
 from tracing_sitecustomize import children
@@ -158,8 +158,10 @@ def _agent_usable() -> bool:
         if _aside is None:
             try:
                 import tracing_agent.agent  # noqa: F401
-            except ImportError as error:
-                _aside = describe(error)
+            except Exception as error:
+                from tracing_sitecustomize.conflict import reason
+
+                _aside = reason(error)
         if _aside is not None:
             say(WARN, f"not tracing: {_aside}")
     return _aside is None
