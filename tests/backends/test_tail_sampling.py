@@ -10,7 +10,7 @@ from pathlib import Path
 from backends.kinds import COUNTS
 from backends.server import Collector, Jaeger
 from services.daemon import free_port
-from support.program import ROOT, TRACING_RUN, environment
+from support.program import ROOT, TRACING_RUN, environment, run
 
 HERE = Path(__file__).parent
 SHARE = 0.1
@@ -62,3 +62,33 @@ def test_a_thousand_traces(jaeger: Jaeger) -> None:
     # Five standard deviations of a share of that many.
     spread = 5 * (COUNTS["rest"] * SHARE * (1 - SHARE)) ** 0.5
     assert abs(kinds["rest"] - COUNTS["rest"] * SHARE) < spread
+
+
+def test_two_tiers(jaeger: Jaeger) -> None:
+    """The routing tier passes spans on to the sampling tier; a plain exporter stands for one that is not at hand."""
+    first, second, grpc, other = (free_port() for _ in range(4))
+    text = (ROOT / "docs" / "operations" / "collector-routing.yaml").read_text()
+    begin, end = text.index("  loadbalancing:\n"), text.index("service:\n")
+    plain = f"  otlp:\n    endpoint: 127.0.0.1:{grpc}\n    tls: {{insecure: true}}\n\n"
+    routing = (text[:begin] + plain + text[end:]).replace("[loadbalancing]", "[otlp]")
+    sampling = Collector.of(
+        ROOT / "docs" / "operations" / "collector.yaml",
+        BACKEND=f"127.0.0.1:{jaeger.grpc}",
+        OTLP_HTTP=f"127.0.0.1:{second}",
+        OTLP_GRPC=f"127.0.0.1:{grpc}",
+        DECISION_WAIT="1s",
+        SLOW_MS="0",
+    )
+    with sampling, Collector(routing, OTLP_HTTP=f"127.0.0.1:{first}", OTLP_GRPC=f"127.0.0.1:{other}") as router:
+        sampling.start()
+        router.start()
+        program = "from opentelemetry import trace; trace.get_tracer('t').start_span('two tiers').end()"
+        done = run(
+            sys.executable,
+            "-c",
+            program,
+            OTEL_SERVICE_NAME="tiers",
+            OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{first}",
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        jaeger.wait(lambda traces: len(traces) == 1, "tiers", operation="two tiers")
