@@ -13,6 +13,7 @@ import pytest
 import redis
 import requests
 
+from support.program import ROOT
 from tracing_agent.agent import Agent
 from tracing_agent.config import Settings
 from tracing_agent.patching.targets import APPLIED
@@ -136,3 +137,11 @@ def test_names() -> None:
     """Libraries are found by the names that people call them."""
     assert named("redis") in LIBRARIES
     assert named("nobody") is None
+
+
+def test_the_documented_versions() -> None:
+    """The table in docs/compatibility.md is the registry's."""
+    lines = (ROOT / "docs" / "compatibility.md").read_text().splitlines()
+    for library in LIBRARIES:
+        oldest, untested = (".".join(map(str, one)) for one in library.tested)
+        assert f"| {library.distribution} | {oldest} | {untested} |" in lines
