@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _registered = False
+_underway = False
 _calls: list[Callable[[], None]] = []
+#: What ends the process as soon as everything was called, if anything does.
+_interrupted: list[Callable[[], None]] = []
 
 
 def register() -> None:
@@ -39,8 +42,25 @@ def call(function: Callable[[], None]) -> None:
 
 def run() -> None:
     """Call what is to be called at the end, the last one first and each once: atexit does, or whoever ends first."""
-    while _calls:
-        _calls.pop()()
+    global _underway
+    _underway = True
+    try:
+        while _calls:
+            _calls.pop()()
+    finally:
+        _underway = False
+        if _interrupted:
+            _interrupted[-1]()
+
+
+def interrupt(die: Callable[[], None]) -> None:
+    """End by ``die()``, after what is to be called; at once where that is under way and was interrupted before."""
+    if _underway and _interrupted:
+        die()
+        return
+    _interrupted.append(die)
+    if not _underway:
+        run()
 
 
 def unexported(started: int, unsampled: int) -> str:

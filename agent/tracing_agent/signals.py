@@ -65,9 +65,11 @@ def _getting(original: Any) -> Any:
 
 
 def _terminated(number: int, frame: FrameType | None) -> None:
-    try:
-        ending.run()
-    finally:
-        # Past the replaced one: now the system's default is meant.
-        _set(number, signal.SIG_DFL)
-        os.kill(os.getpid(), number)
+    # What is being sent at this moment, because the process ends anyway, is sent.
+    ending.interrupt(_die)
+
+
+def _die() -> None:
+    # Past the replaced one: now the system's default is meant.
+    _set(signal.SIGTERM, signal.SIG_DFL)
+    os.kill(os.getpid(), signal.SIGTERM)

@@ -36,6 +36,7 @@ FORMS = {
     "a script": [sys.executable, "app.py"],
     "a module": [sys.executable, "-m", "package"],
     "code": [sys.executable, "-c", "import package; package.main()"],
+    "runpy": [sys.executable, "-c", "import runpy; runpy.run_path('app.py', run_name='__main__')"],
     "a zipapp": [sys.executable, "app.pyz"],
     "a console script": ["own-command"],
     "a shebang script": ["./script"],

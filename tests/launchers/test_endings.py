@@ -13,6 +13,7 @@ from launchers.applications import write
 from launchers.launched import launched, needs, served
 from support.program import run
 from support.sink import Sink
+from tracing_agent import ending
 
 pytestmark = pytest.mark.process
 
@@ -170,6 +171,23 @@ def test_programs(case: str, sink: Sink, tmp_path: Path) -> None:
 def numbered(text: str) -> str:
     """Without what differs from run to run."""
     return re.sub(r"\d+", "0", text)
+
+
+def test_a_signal_while_it_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A signal that comes while the last spans are sent ends the process after them; a second one ends it at once."""
+    for name in ("_calls", "_interrupted"):
+        monkeypatch.setattr(ending, name, [])
+    done: list[str] = []
+
+    def last() -> None:
+        ending.interrupt(lambda: done.append("first signal"))
+        done.append("sent")
+        ending.interrupt(lambda: done.append("second signal"))
+
+    ending.call(lambda: done.append("sent, too"))
+    ending.call(last)
+    ending.run()
+    assert done == ["sent", "second signal", "sent, too", "first signal"]
 
 
 SILENT: dict[str, tuple[str, dict[str, str], str]] = {
