@@ -3,7 +3,8 @@
 Statements are cut at the public methods of the cursors. Commands that psycopg sends for others (COMMIT, SAVEPOINT,
 FETCH, PREPARE TRANSACTION …) are cut where it sends them, so that each round trip is a span and nothing else is. The
 BEGIN before a statement and the DEALLOCATE after it are part of that statement's span. A COPY or ``stream()`` lasts
-until its block or iterator ends. Waiting for notifications is no operation, and no span. Pipelines:
+until its block or iterator ends. Waiting for notifications is no operation, and no span. The SQLSTATE of warnings is
+not recorded: it is in no result, and libpq hands it to the program's own notice handlers only. Pipelines:
 `_psycopg_pipeline`; comments: `_psycopg_comment`.
 """
 
