@@ -264,7 +264,10 @@ class Pipeline:
         while self._parked:
             self._parked.pop().go_on()
             if not self.started:
-                self._restart()
+                # What waits is sent with the next span, or at the end: Python counts the threads after this.
+                self._ended()
+                if self.pace.collect():
+                    self._restart()  # somebody waits for an answer
 
     def forked(self) -> None:
         """In a forked child: nothing is shared with the parent."""
