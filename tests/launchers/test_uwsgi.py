@@ -21,7 +21,7 @@ SERVERS = {
     "--lazy-apps": ["--lazy-apps"],
     "--threads": ["--threads", "2"],
     "--threads --lazy-apps": ["--threads", "2", "--lazy-apps"],
-    "--max-requests": ["--max-requests", "3"],
+    "--max-requests": ["--max-requests", "10", "--min-worker-lifetime", "1"],
     "--py-call-osafterfork": ["--py-call-osafterfork"],
 }
 
