@@ -129,6 +129,9 @@ def _settings(report: dict[str, Any], found: Findings) -> None:
     if str(report["resource"].get("service.name", "")).startswith("unknown_service"):
         found.note("settings", "the service has no name", "set OTEL_SERVICE_NAME")
     sampler = report["sampler"]
+    # Rules may record what the sampler would not, and some of the rest may be sent after all.
+    if {"OTEL_PYTHON_TRACES_KEEP", "OTEL_PYTHON_TRACES_RULES"} & {setting["name"] for setting in report["settings"]}:
+        return
     if sampler in ("AlwaysOffSampler", "TraceIdRatioBased{0.0}") or "root:AlwaysOffSampler" in sampler:
         found.problem("sampler", f"{sampler} records no trace that begins here", "unset OTEL_TRACES_SAMPLER")
     elif "root:TraceIdRatioBased{0.0}" in sampler:

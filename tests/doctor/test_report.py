@@ -218,6 +218,11 @@ def test_nothing_is_sampled(sampler: tuple[str, str]) -> None:
     assert [about for about, _, _ in problems(found)] == ["sampler"]
 
 
+def test_what_matters_is_kept() -> None:
+    """A sampler that records nothing is no problem where unsampled traces are sent after all."""
+    assert not problems(report(OTEL_TRACES_SAMPLER="always_off", OTEL_PYTHON_TRACES_KEEP="errors"))
+
+
 def test_nothing_to_trace(tmp_path: Path) -> None:
     """User-pain row 6: a program that imports nothing that is traced is told so, with what to do."""
     program = script(tmp_path, "import json\n")
