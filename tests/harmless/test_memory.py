@@ -137,4 +137,6 @@ def test_no_growth(steady: tuple[Program, Once, int]) -> None:
                 once()
             counted.append(objects())
     grown = [counted[2][part] - counted[1][part] for part in (0, 1)]
-    assert max(grown) < max(_SLACK, times // 5), counted
+    # Blocks come and go with the threads of servers, too; what stays of each request would be several.
+    assert grown[0] < _SLACK, counted
+    assert grown[1] < 2 * times, counted
