@@ -129,7 +129,8 @@ SUITES = (
         # What its tests require is an extra of its own.
         installed="psycopg[binary,pool,test]",
         requires=(),
-        options=("-m", "not slow"),
+        # Its conftest reads pytest's cache.
+        options=("-m", "not slow", "-p", "cacheprovider"),
         services=("postgres",),
         variables={"PSYCOPG_TEST_DSN": "{TEST_POSTGRES_DSN}"},
     ),
