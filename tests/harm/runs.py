@@ -24,7 +24,7 @@ from tracing_watch.receiver import Receiver
 
 #: Neither fewer plugins nor other settings than the suite's own, but for what a comparison needs: no memory of the run
 #: before, a limit for each test that ends the test and not the run, and a log.
-PYTEST = ("-m", "pytest", "-q", "-p", "no:cacheprovider", "--timeout=120", "--timeout-method=signal")
+PYTEST = ("-m", "pytest", "-q", "--cache-clear", "--timeout=120", "--timeout-method=signal")
 #: More test ids than this are not named on a command line: the run again is of the whole suite.
 NAMEABLE = 400
 SUMMARY = re.compile(r"\d+ [a-z]+ in [\d.]+s")

@@ -129,8 +129,7 @@ SUITES = (
         # What its tests require is an extra of its own.
         installed="psycopg[binary,pool,test]",
         requires=(),
-        # Its conftest reads pytest's cache.
-        options=("-m", "not slow", "-p", "cacheprovider"),
+        options=("-m", "not slow"),
         services=("postgres",),
         variables={"PSYCOPG_TEST_DSN": "{TEST_POSTGRES_DSN}"},
     ),
