@@ -77,7 +77,7 @@ def test_publishing() -> None:
     """A tag alone publishes, after everything else, without a stored secret."""
     publish = workflow()["jobs"]["publish"]
     assert publish["if"] == "startsWith(github.ref, 'refs/tags/v')"
-    assert {"lint", "all", "between", "build"} == set(publish["needs"])
+    assert {"lint", "all", "backends", "between", "build"} == set(publish["needs"])
     assert publish["permissions"] == {"id-token": "write"}
     assert publish["environment"] == "pypi"
     assert "secrets." not in WORKFLOW.read_text(encoding="utf-8")
