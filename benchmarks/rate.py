@@ -22,7 +22,6 @@ def produce(rate: float) -> None:
     """Record spans at a rate (0: as fast as can be), like those of a web service; print the agent's own numbers."""
     from opentelemetry import trace
     from opentelemetry.trace import SpanKind
-
     from tracing_agent.agent import running
 
     tracer = trace.get_tracer(SERVICE)

@@ -1,7 +1,7 @@
 """Bytes a span on the wire, with and without gzip: this agent's encoder beside the SDK's, for the same spans.
 
-Prints a table. Each request to a small Flask service, itself made with `requests`, makes a client and a server span, and
-where `TEST_REDIS_URL` and `TEST_POSTGRES_DSN` name servers one of each of those:
+Prints a table. Each request to a small Flask service, itself made with `requests`, makes a client and a server span,
+and where `TEST_REDIS_URL` and `TEST_POSTGRES_DSN` name servers one of each of those:
 
     cd tests && python -m services run redis postgres -- tracing-run python ../benchmarks/wire.py
 """
@@ -17,10 +17,9 @@ from flask import Flask
 from opentelemetry import trace
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
-from werkzeug.serving import WSGIRequestHandler, make_server
-
 from tracing_agent.export.http import _GZIP_LEVEL
 from tracing_agent.export.otlp import Encoder
+from werkzeug.serving import WSGIRequestHandler, make_server
 
 #: Spans in a request: OTEL_BSP_MAX_EXPORT_BATCH_SIZE without it being set.
 BATCH = 512
