@@ -49,6 +49,22 @@ def test_unhandled_exceptions(site: Recorded) -> None:
     assert span["name"] == "GET /"
 
 
+@pytest.mark.parametrize("handled", [True, False])
+def test_exceptions_lie_within_their_span(site: Recorded, handled: bool) -> None:
+    """The event of an exception has the time at which it was raised, not the one at which the response was over."""
+
+    def broken() -> Reply:
+        raise Busy("till is jammed")
+
+    site.answers("/", broken)
+    if handled:
+        site.site.handler(Busy, lambda error: Reply(503, "later"))
+    site.ask("/")
+    (span,) = site.recorder.finished
+    (event,) = span.events
+    assert span.start_time < event.timestamp < span.end_time
+
+
 @pytest.mark.parametrize(("status", "error"), [(503, True), (409, False), (200, False)])
 def test_handled_exceptions(site: Recorded, status: int, error: bool) -> None:
     """An exception that a handler turns into a 5xx is recorded; one that it turns into anything else is not."""
@@ -65,7 +81,7 @@ def test_handled_exceptions(site: Recorded, status: int, error: bool) -> None:
     if error:
         assert span["status"] == ("ERROR", "till is jammed")
         assert span["attributes"]["error.type"] == f"{__name__}.Busy"
-        one_exception(span)
+        assert "in broken" in one_exception(span)["exception.stacktrace"]
     else:
         assert span["status"] == "UNSET"
         assert "error.type" not in span["attributes"]

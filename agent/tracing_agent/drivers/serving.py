@@ -170,8 +170,8 @@ class Exchange:
         if span.recording and span._end_time is None:
             try:
                 if not interrupted(error):
-                    span.handled = None  # it was not, or another one came of it
-                    recorded(span, error)
+                    handled, span.handled = span.handled, None  # it was not, or another one came of it
+                    recorded(span, error, handled)
                     self.status = self.status or 500
             except Exception as ours:
                 self.fault(ours)

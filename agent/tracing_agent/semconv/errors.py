@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry.trace.status import Status, StatusCode
 
 if TYPE_CHECKING:
+    from tracing_agent.trace.readable import Handled
     from tracing_agent.trace.span import Span
 
 ERROR = Status(StatusCode.ERROR)
@@ -42,8 +43,10 @@ def failed(span: Span, error: BaseException) -> None:
     span._status = Status(StatusCode.ERROR, message(error) or None)
 
 
-def recorded(span: Span, error: BaseException) -> None:
+def recorded(span: Span, error: BaseException, handled: Handled | None = None) -> None:
     """`failed`, and an ``exception`` event with the stack trace, once for each exception.
+
+    ``handled`` is what was known of it when a framework handled it: its time, and its traceback if it has none now.
 
     For the spans at which an exception leaves the program's own code unhandled (server, consumer, task). Spans of
     calls to other services carry type and message only: whoever called may yet handle the exception.
@@ -56,9 +59,12 @@ def recorded(span: Span, error: BaseException) -> None:
     if seen.get("exception") == id(error):
         return
     seen["exception"] = id(error)
+    trace, time = error.__traceback__, None
+    if handled is not None and handled.error is error:
+        trace, time = trace or handled.traceback, handled.time
     attributes: dict[str, Any] = {
         "exception.type": error_type(error),
         "exception.message": message(error),
-        "exception.stacktrace": "".join(traceback.format_exception(type(error), error, error.__traceback__)),
+        "exception.stacktrace": "".join(traceback.format_exception(type(error), error, trace)),
     }
-    span.add_event("exception", attributes)
+    span.add_event("exception", attributes, time)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import warnings
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace import Span as SDKSpan
@@ -15,12 +15,22 @@ from opentelemetry.trace.status import Status, StatusCode
 from tracing_agent.trace.identity import Origin, Trace, span_context
 
 if TYPE_CHECKING:
+    from types import TracebackType
+
     from opentelemetry.sdk.trace import SpanLimits
     from opentelemetry.sdk.util.instrumentation import InstrumentationScope
     from opentelemetry.util import types
 
 _UNSET = Status(StatusCode.UNSET)
 _COPY_PROTOCOL = 4
+
+
+class Handled(NamedTuple):
+    """An exception that a framework turned into a response, as it was then; ``time`` in nanoseconds since the epoch."""
+
+    error: BaseException
+    traceback: TracebackType | None
+    time: int
 
 
 class Readable(SDKSpan):
@@ -51,7 +61,7 @@ class Readable(SDKSpan):
     _set_status_on_exception = True
     _trace_config = None
     #: An exception that became a response, until the response's status says whether it was an error.
-    handled: BaseException | None = None
+    handled: Handled | None = None
 
     @property
     def _context(self) -> SpanContext:  # type: ignore[override]

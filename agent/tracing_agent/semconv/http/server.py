@@ -12,6 +12,7 @@ from opentelemetry.trace.status import StatusCode
 from tracing_agent.semconv.errors import ERROR, recorded
 from tracing_agent.semconv.http.methods import OTHER, method_of
 from tracing_agent.semconv.http.url import LONGEST, PORTS, host_port, redacted_query
+from tracing_agent.trace.readable import Handled
 
 if TYPE_CHECKING:
     from tracing_agent.trace.span import Span
@@ -156,11 +157,11 @@ def server_response(span: Span, status: int) -> None:
     """The response's status was sent: 5xx is an error of the server, anything else is not."""
     values = span.values
     values["http.response.status_code"] = status
-    error = span.handled
-    if error is not None:
+    handled = span.handled
+    if handled is not None:
         span.handled = None
         if status >= 500:
-            recorded(span, error)
+            recorded(span, handled.error, handled)
     if status >= 500 and "error.type" not in values:
         values["error.type"] = _codes.get(status) or str(status)
         # What the program itself calls a success is one.
@@ -170,4 +171,5 @@ def server_response(span: Span, status: int) -> None:
 
 def server_handled(span: Span, error: BaseException) -> None:
     """The framework turned an exception into a response: the status will tell whether it was an error."""
-    span.handled = error
+    # Starlette 1 takes the traceback off an exception once its handler's response is out.
+    span.handled = Handled(error, error.__traceback__, span.origin.engine.clock())
