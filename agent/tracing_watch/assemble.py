@@ -98,8 +98,7 @@ class Assembly:
     def due(self, now: float) -> list[Trace]:
         """Takes out the traces that are finished by now, the one begun first leading."""
         finished = [trace_id for trace_id, pending in self._pending.items() if self._due_at(pending) <= now]
-        traces, self._crowded_out = self._crowded_out, []
-        return traces + [self._finish(trace_id) for trace_id in finished]
+        return self._taken(finished)
 
     def next_due(self) -> float | None:
         """When `due` should be asked next if nothing arrives; None for "not before something arrives"."""
@@ -108,9 +107,14 @@ class Assembly:
         return min((self._due_at(pending) for pending in self._pending.values()), default=None)
 
     def drain(self) -> list[Trace]:
-        """Takes out every trace, finished or not."""
+        """Takes out every trace, finished or not, in the same order."""
+        return self._taken(list(self._pending))
+
+    def _taken(self, trace_ids: list[str]) -> list[Trace]:
         traces, self._crowded_out = self._crowded_out, []
-        return traces + [self._finish(trace_id) for trace_id in list(self._pending)]
+        traces += [self._finish(trace_id) for trace_id in trace_ids]
+        # They came by instrumentation scope, as exporters group spans.
+        return sorted(traces, key=lambda trace: min((span.start for span in trace.spans), default=0))
 
     def incomplete(self) -> bool:
         """Whether spans are missing that do exist: parents, or those of services known to send spans."""

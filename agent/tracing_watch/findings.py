@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from tracing_watch.critical import critical_path, longest_gap
 from tracing_watch.model import Kind, Span
-from tracing_watch.text import clean, duration
+from tracing_watch.text import clean, cut, duration
 from tracing_watch.tree import Node, Tree
 
 # Equal sibling queries from which on one query for all of them is worth a thought.
@@ -87,7 +87,7 @@ def errors(tree: Tree, micro: str) -> Weighed:
         if id(origin) not in above and len(tree.trace.spans) == 1:
             continue
         failure = origin.span.failure
-        what = ": ".join(part for part in (clean(failure.type), clean(failure.message, 80)) if part)
+        what = ": ".join(part for part in (clean(failure.type), _short(failure.message, 80)) if part)
         told = f"began in {name(origin)}" + (f" ({what})" if what else "")
         if top is not origin:
             told += f" and went up to {name(top)}"
@@ -155,7 +155,11 @@ FINDERS: tuple[Callable[[Tree, str], Weighed], ...] = (slowest, repeated, errors
 
 def name(node: Node) -> str:
     """A span as a sentence names it."""
-    return f"{clean(node.span.process.service)}: {clean(node.span.name, 60) or '(no name)'}"
+    return f"{clean(node.span.process.service)}: {_short(node.span.name, 60) or '(no name)'}"
+
+
+def _short(text: str, width: int) -> str:
+    return cut(clean(text), width, "...")
 
 
 def _gap(node: Node, total: int) -> tuple[int, Node | None, Node | None] | None:
@@ -176,7 +180,7 @@ def _asked(node: Node) -> str:
     if span.kind != Kind.CLIENT:
         return ""
     if _first(span.attributes, "db.system.name", "db.system") is not None:
-        return clean(str(_first(span.attributes, "db.query.summary") or span.name), 60)
+        return _short(str(_first(span.attributes, "db.query.summary") or span.name), 60)
     called = [child for child in node.children if child.span.kind == Kind.SERVER]
     return name(called[0]) if len(called) == 1 else ""
 

@@ -140,13 +140,24 @@ def test_late_spans_come_as_an_addendum() -> None:
     assert watched.due(now=3001)[0].shown_before == {client.span_id, answer.span_id}
 
 
+def test_the_trace_that_began_first_leads() -> None:
+    """Traces that finish together come in the order in which they began, however spans were grouped on the way."""
+    watched = assembly()
+    first, second = Recording(), Recording("02" * 16)
+    early = first.span("early", FRONT, 0, 1, kind=Kind.SERVER)
+    late = second.span("late", FRONT, 5, 9, kind=Kind.SERVER)
+    query = second.span("query", FRONT, 6, 7, late, Kind.CLIENT, db__system__name="postgresql")
+    watched.add([query, early, late], now=0)
+    assert names(watched.due(now=1)) == [["early"], ["query", "late"]]
+
+
 def test_everything_pending_comes_out_at_the_end() -> None:
     """At the end all traces come out, finished or not."""
     watched = assembly()
     watched.add(call(Recording())[1:], now=0)
     watched.add(call(Recording("02" * 16))[:1], now=0)
     assert watched.incomplete()
-    assert names(watched.drain()) == [["call", "answer"], ["request"]]
+    assert names(watched.drain()) == [["request"], ["call", "answer"]]
     assert watched.drain() == []
     assert not watched.incomplete()
 

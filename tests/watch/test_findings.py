@@ -132,6 +132,16 @@ def test_an_error_that_was_handled() -> None:
     assert texts(queries(3), "error") == []
 
 
+def test_what_an_error_said_is_cut_visibly() -> None:
+    """A long message is told as cut, so that no number in it reads as another one."""
+    recording = queries(1)
+    message = "x" * 72 + " timeout=0.125"
+    recording.span("GET", SHOP, 50, 5, recording.spans[0], Kind.CLIENT, failure=Failure("ReadTimeout", message))
+    (text,) = texts(recording, "error")
+    assert f"(ReadTimeout: {'x' * 72} time...);" in text
+    assert "timeout=0" not in text
+
+
 def attempts(*outcomes: int) -> Recording:
     recording = queries(0)
     for number, status in enumerate(outcomes):
