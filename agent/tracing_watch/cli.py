@@ -23,6 +23,7 @@ from tracing_watch.text import clean, cut
 NAME = "tracing-run watch"
 DEFAULT_PORT = 4318
 EVERYWHERE = ("0.0.0.0", "::")
+STANDARD_ERROR = 2
 
 DESCRIPTION = """\
 Shows traces in the terminal, each as a waterfall, as soon as it is finished.
@@ -86,7 +87,9 @@ def _receive(
         serve = threading.Thread(target=receiver.serve_forever, args=(0.1,), daemon=True, name="otlp receiver")
         serve.start()
         try:
-            code = _watch_command(session, receiver, command, run) if command else _watch(session, receiver)
+            # What the program itself prints is no JSON.
+            output = STANDARD_ERROR if options.json else None
+            code = _watch_command(session, receiver, command, run, output) if command else _watch(session, receiver)
         finally:
             receiver.shutdown()
     if screen.gone:
@@ -167,11 +170,11 @@ def _watch(session: Session, receiver: Receiver) -> int:
     return 0
 
 
-def _watch_command(session: Session, receiver: Receiver, command: list[str], run: Run) -> int:
+def _watch_command(session: Session, receiver: Receiver, command: list[str], run: Run, output: int | None) -> int:
     environment = pointed_at(_endpoint(receiver), os.environ)
     told = cut(clean(" ".join(command)), 60, "...")
     _say(f"listening on {_endpoint(receiver)} for the traces of: {told}")
-    process = start(run(command, environment), environment)
+    process = start(run(command, environment), environment, output)
 
     def end_with_it() -> None:
         process.wait()

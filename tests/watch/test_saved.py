@@ -122,8 +122,9 @@ def test_saved_and_shown_again(tmp_path: Path) -> None:
 
 @pytest.mark.process
 def test_lines_for_machines() -> None:
-    """With --json standard output is one trace a line, whole, with its findings."""
-    done = watch("--json", "--", *PROGRAM, "trace:shop", "error:till")
+    """With --json standard output is one trace a line, whole, with its findings, whatever the program prints."""
+    done = watch("--json", "--", *PROGRAM, "say:hello", "trace:shop", "error:till")
+    assert "hello\n" in done.stderr
     found = {document["services"][0]: document for document in map(json.loads, done.stdout.splitlines())}
     assert set(found) == {"shop", "till"}
     assert found["till"]["errors"] == 1
