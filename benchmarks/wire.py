@@ -1,8 +1,8 @@
 """Bytes a span on the wire, with and without gzip: this agent's encoder beside the SDK's, for the same spans.
 
 Prints a table, and what a span costs in time and memory. Each request to a small Flask service, itself made with
-`requests`, makes a client and a server span, and where `TEST_REDIS_URL` and `TEST_POSTGRES_DSN` name servers one of each
-of those:
+`requests`, makes a client and a server span; where `TEST_REDIS_URL` and `TEST_POSTGRES_DSN` name servers, one of each
+of those, too:
 
     cd tests && python -m services run redis postgres -- tracing-run python ../benchmarks/wire.py
 """
