@@ -77,6 +77,19 @@ def test_the_span_that_explains_the_time() -> None:
     assert texts(recording, "slowest") == ["shop: SELECT explains 80 % of the time: 80.0 ms of its own"]
 
 
+def test_what_goes_on_after_the_root_is_not_explained_by_it() -> None:
+    """Of a trace that goes on after its root, a share is said to be of the root's time, and the root explains none."""
+    recording = Recording()
+    root = recording.span("POST /orders", SHOP, 0, 10, kind=Kind.SERVER)
+    sent = recording.span("send orders", SHOP, 1, 2, root, Kind.PRODUCER)
+    recording.span("process orders", STOCK, 200, 50, sent, Kind.CONSUMER)
+    assert texts(recording, "slowest") == []
+    recording.span("SELECT", SHOP, 3, 6, root, Kind.CLIENT, **QUERY)
+    assert texts(recording, "slowest") == [
+        "shop: SELECT explains 60 % of the time of shop: POST /orders: 6.00 ms of its own"
+    ]
+
+
 def test_no_span_explains_an_even_trace() -> None:
     """Where no span has half of the time, none is blamed."""
     recording = queries(0)
