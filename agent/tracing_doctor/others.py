@@ -73,7 +73,7 @@ def others() -> list[dict[str, Any]]:
     for other in OTHERS:
         version = _version(other.distribution)
         active = any(module in sys.modules for module in other.modules) or bool(
-            other.folder and any(other.folder in path for path in paths)
+            other.folder and any(other.folder in path and not _ours(path) for path in paths)
         )
         if version or active:
             found.append(
@@ -86,6 +86,13 @@ def others() -> list[dict[str, Any]]:
                 }
             )
     return found
+
+
+def _ours(path: str) -> bool:
+    """Whether a folder has this agent's sitecustomize: our image for the OpenTelemetry Operator has it where contrib's
+    would be, with the agent two folders up.
+    """
+    return os.path.isdir(os.path.join(os.path.dirname(os.path.dirname(path)), "tracing_sitecustomize"))
 
 
 def _version(distribution: str) -> str:
