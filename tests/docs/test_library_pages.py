@@ -31,7 +31,7 @@ SOURCES = {
 }
 #: Written by shared modules, though not for spans of this page.
 NOT_HERE = {
-    "psycopg": {"db.stored_procedure.name"},
+    "psycopg": {"db.stored_procedure.name", "network.peer.address", "network.peer.port"},
     "redis": {"db.query.summary", "db.response.returned_rows"},
 }
 _GROUPS = r"http|url|server|client|network|user_agent|error|db|messaging|websocket"
