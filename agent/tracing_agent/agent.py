@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry import trace
 
-from tracing_agent import ending, execs, hosts, signals
+from tracing_agent import __version__, ending, execs, hosts, parts, signals
 from tracing_agent.config import Settings
 from tracing_agent.export.configured import Preparing, exporters_of
 from tracing_agent.export.health import snapshot
@@ -23,23 +23,15 @@ from tracing_agent.patching.targets import Missing, Patch, apply
 from tracing_agent.patching.versions import outside, refusal, version_of
 from tracing_agent.resource import Detection
 from tracing_agent.sampling.configured import engine_of, sampler_of
-from tracing_agent.semconv.db_settings import DatabaseSettings
-from tracing_agent.semconv.http.settings import HttpSettings
-from tracing_agent.semconv.messaging_settings import MessagingSettings
 from tracing_agent.trace import sdk
 from tracing_agent.trace.carrier import carrier_of
 from tracing_agent.trace.limits import limits_of
 from tracing_agent.trace.provider import EXIT_TIMEOUT, TracerProvider
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from types import ModuleType
 
     from opentelemetry.sdk.resources import Resource
-
-    from tracing_agent.export.old_names import OldNames
-    from tracing_agent.logs.capture import Capture
-    from tracing_agent.metrics.configured import Metrics
 
 #: How the state of a library begins that is not traced although it is there.
 NOT_PATCHED = "not patched: "
@@ -62,8 +54,8 @@ class Agent:
         self.adopted = ""
         self._detection = Detection(settings)
         self._resource = self._detection.resource
-        self.logs = _logs(settings, self._whole)
-        self.metrics = _metrics(settings, self._whole)
+        self.logs = parts.logs(settings, self._whole)
+        self.metrics = parts.metrics(settings, self._whole)
         exporters = list(exporters_of(settings))
         if self.metrics is not None:
             exporters = list(self.metrics.timed(exporters))
@@ -80,23 +72,20 @@ class Agent:
             resource=self._resource,
             shutdown_on_exit=False,
             made=engine_of(settings.sampling),
-            id_generator=_id_generator(settings),
+            id_generator=parts.id_generator(settings),
             span_limits=limits_of(settings),
             carrier=carrier_of(settings.propagation, lambda message: say(WARN, message)),
         )
         self.provider.own_resource = True
-        self.pipeline.old_names = _old_names(settings)
-        engine = self.provider.engine
-        engine.database = DatabaseSettings(settings.sanitise_sql, settings.returned_rows, settings.sql_comments)
-        engine.root_clients = settings.root_clients
-        engine.http = HttpSettings.of(settings.http)
-        engine.messaging = MessagingSettings(settings.kafka_consumer_parent == "link", settings.kafka_process_polled)
+        self.pipeline.old_names = parts.old_names(settings)
+        parts.prepare(self.provider.engine, settings)
         self.provider.pipeline = self.pipeline
         self.pipeline.on_fork = self._forked_untold
         if self.pipeline.exporters:
             self.provider.engine.take = self.pipeline.offer
         if self.metrics is not None:
             self.metrics.watch(self.provider, self.pipeline)
+        parts.tell(self.provider)
 
     def _service(self) -> str:
         return str(self._resource.attributes.get("service.name", ""))
@@ -154,7 +143,9 @@ class Agent:
             from tracing_agent.introduction import introduction
 
             if "patched" not in self.states.values():
-                say(INFO, introduction(self.settings, self.provider, self.adopted))
+                line = introduction(self.settings, self.provider, self.adopted)
+                exporters = ",".join(self.settings.exporters)
+                LINES.write(INFO, line, event="started", version=__version__, exporters=exporters)
             say(DEBUG, f"{name} is traced: {trigger} was imported and patched")
 
     def undo(self) -> None:
@@ -270,7 +261,7 @@ def start() -> Agent | None:
         _starting = True
         try:
             settings = Settings(os.environ)
-            LINES.level = settings.log_level
+            LINES.level, LINES.json = settings.log_level, settings.log_format == "json"
             for sentence in settings.rejected + settings.hints:
                 say(WARN, sentence)
             for sentence in settings.notes:
@@ -299,44 +290,6 @@ def library_imported(name: str, trigger: str, module: ModuleType) -> None:
     except Exception as error:
         agent.states[name] = f"{NOT_PATCHED}{error!r}"
         fault(f"patching {name}", error)
-
-
-def _id_generator(settings: Settings) -> Any:
-    name = settings.id_generator
-    if name.lower() == "random":
-        return None
-    from tracing_agent.registered import registered
-
-    found = registered("opentelemetry_id_generator", name, "OTEL_PYTHON_ID_GENERATOR")
-    try:
-        return None if found is None else found()
-    except Exception as error:
-        fault(f"the id generator {name}", error)
-        return None
-
-
-def _metrics(settings: Settings, resource: Callable[[], Resource]) -> Metrics | None:
-    if not settings.metrics.exporters:
-        return None
-    from tracing_agent.metrics.configured import Metrics
-
-    return Metrics(settings, resource)
-
-
-def _logs(settings: Settings, resource: Callable[[], Resource]) -> Capture | None:
-    if not settings.logs.exporters:
-        return None
-    from tracing_agent.logs.capture import Capture
-
-    return Capture(settings.logs, resource)
-
-
-def _old_names(settings: Settings) -> OldNames | None:
-    if not settings.semconv_opted:
-        return None
-    from tracing_agent.export.old_names import OldNames
-
-    return OldNames(settings.semconv_opted) or None
 
 
 __all__ = ["BREAKERS", "ERROR", "Agent", "library_imported", "running", "start"]

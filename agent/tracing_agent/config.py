@@ -40,21 +40,24 @@ class Settings(Otlp):
                 "lines of the agent itself on stderr, up to this level",
             )
         ]
+        self.log_format = read.choice(
+            "OTEL_PYTHON_AGENT_LOG_FORMAT", "text", ("text", "json"), "form of the agent's own lines on stderr"
+        )
         self.disabled_instrumentations = read.names(
             "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS", "", "libraries not to trace; * for all"
         )
         self.enabled_instrumentations = read.names(
             "OTEL_PYTHON_ENABLED_INSTRUMENTATIONS", "", "libraries to trace, and no others; none: all"
         )
-        self._service(read)
-        self._sampling(read)
-        self._limits(read)
         self.untested_versions = read.choice(
             "OTEL_PYTHON_UNTESTED_VERSIONS",
             "newer",
             ("newer", "true", "false"),
             "trace libraries in versions that were not tested: newer ones, all, or none",
         )
+        self._service(read)
+        self._sampling(read)
+        self._limits(read)
         self._export(read)
         self._database(read)
         self._messaging(read)

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 NONE, ERROR, WARN, INFO, DEBUG = 0, 1, 2, 3, 4
 
+#: Seconds between two lines about what comes often.
+PERIOD = 60.0
 #: Faults in one instrumentation after which it is switched off for the process.
 BREAKER_LIMIT = 10
 
@@ -25,12 +27,14 @@ class Lines:
     """The agent's own lines on stderr, each at most once.
 
     ``level`` is one of `NONE` … `DEBUG` (``OTEL_LOG_LEVEL``); a line above it is not printed.
+    ``json`` makes each line a JSON object, with the fields of what happened.
     ``strict`` makes `fault` raise: tests set it, so that a fault of ours cannot hide.
     ``repeats`` counts what was not printed again, by line.
     """
 
     def __init__(self) -> None:
         self.level = WARN
+        self.json = False
         self.strict = False
         self.repeats: dict[str, int] = {}
 
@@ -48,20 +52,59 @@ class Lines:
         repeats[key] = 0
         self.write(level, message)
 
-    def write(self, level: int, message: str) -> None:
-        """Print one line regardless of what was printed before (but not above ``level``)."""
+    def write(self, level: int, message: str, **fields: object) -> None:
+        """Print one line regardless of what was printed before (but not above ``level``).
+
+        ``fields`` are for programs that read lines as JSON; ``event`` among them names what happened.
+        """
         if level > self.level:
             return
         # A single write, so that lines of several processes do not mix; stderr may be None (pythonw) or closed.
         try:
             text = message.replace("\r", " ").replace("\n", " ")
-            sys.stderr.write(f"tracing-agent: {_LABELS[level]}: {text}\n")
+            line = _json(level, text, fields) if self.json else f"tracing-agent: {_LABELS[level]}: {text}"
+            sys.stderr.write(line + "\n")
         except Exception:
             pass
 
 
+def _json(level: int, message: str, fields: dict[str, object]) -> str:
+    from json import dumps
+    from os import getpid
+    from time import gmtime, strftime
+
+    time = strftime("%Y-%m-%dT%H:%M:%SZ", gmtime())
+    head = {"time": time, "level": _LABELS[level], "logger": "tracing-agent", "pid": getpid(), "message": message}
+    return dumps({**head, **fields}, default=str)
+
+
 LINES = Lines()
 say = LINES.say
+
+
+class Rarely:
+    """One event that may come often: a line at first, then at most one in `PERIOD` seconds, which says how often."""
+
+    def __init__(self, level: int, event: str) -> None:
+        self.level = level
+        self.event = event
+        self._said = 0
+        self._next = 0.0
+
+    def say(self, message: str, **fields: object) -> None:
+        """It happened once more."""
+        count = LINES.repeats[self.event] = LINES.repeats.get(self.event, 0) + 1
+        if self.level > LINES.level:
+            return
+        from time import monotonic
+
+        now = monotonic()
+        if count > 1 and now < self._next:
+            return
+        before = count - self._said - 1 if count > 1 else 0
+        self._said, self._next = count, now + PERIOD
+        more = f" ({before} more since the last such line)" if before else ""
+        LINES.write(self.level, message + more, event=self.event, count=count, **fields)
 
 
 def describe(error: BaseException) -> str:

@@ -291,7 +291,7 @@ def test_queue_full_is_said(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
             return capsys.readouterr().err
 
         assert overflow() == (
-            "tracing-agent: warning: span queue full (4 spans): new ones are dropped while it is, 2 so far; "
+            "tracing-agent: error: span queue full (4 spans): new ones are dropped while it is, 2 so far; "
             "OTEL_BSP_MAX_QUEUE_SIZE sets its size\n"
         )
         assert overflow() == ""

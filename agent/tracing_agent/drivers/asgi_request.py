@@ -11,6 +11,7 @@ from tracing_agent.drivers.edge import telling
 from tracing_agent.drivers.serving import Request
 from tracing_agent.propagation.baggage import parse_baggage
 from tracing_agent.propagation.remote import Remote
+from tracing_agent.propagation.unreadable import unreadable
 from tracing_agent.propagation.w3c import parse_traceparent, parse_tracestate
 from tracing_agent.semconv.http import forwarded, server_request, websocket_request
 
@@ -110,8 +111,11 @@ def _context(
 
     def plain(headers: Headers) -> Remote | None:
         value = headers.get(b"traceparent")
-        parent = parse_traceparent(str(value, "latin-1")) if value is not None else None
+        if value is None:
+            return None
+        parent = parse_traceparent(str(value, "latin-1"))
         if parent is None:
+            unreadable("traceparent", str(value, "latin-1"))
             return None
         state = headers.get(b"tracestate")
         trace_id, span_id, flags = parent

@@ -6,7 +6,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from tracing_agent.export.health import FULL, reasons
-from tracing_agent.faults import LINES, WARN
+from tracing_agent.faults import DEBUG, ERROR, LINES, WARN
 
 if TYPE_CHECKING:
     from tracing_agent.export.health import Health
@@ -39,7 +39,14 @@ class Outage:
             self._said = True
             self._said_at = monotonic()
             health.told = error
-            LINES.write(WARN, f"cannot export {self.items}: {error}; further failures are counted, not printed")
+            LINES.write(
+                WARN,
+                f"cannot export {self.items}: {error}; further failures are counted, not printed",
+                event="exporter failure",
+                exporter=self.items,
+                error=error,
+                retries=health.retries,
+            )
 
     def worked(self, where: str) -> None:
         """Spans were taken."""
@@ -47,7 +54,25 @@ class Outage:
         self.health.down = False
         if self._said:
             self._said = False
-            LINES.write(WARN, f"exporting {self.items} again: {where} takes them{_meanwhile(self.health, self.items)}")
+            LINES.write(
+                WARN,
+                f"exporting {self.items} again: {where} takes them{_meanwhile(self.health, self.items)}",
+                event="exporter recovery",
+                exporter=self.items,
+            )
+
+
+def exported(items: str, where: str, count: int, size: int) -> None:
+    """A batch was taken: ``count`` items, in ``size`` bytes before compression (0: not known)."""
+    if LINES.level >= DEBUG:
+        LINES.write(
+            DEBUG,
+            f"exported {count} {items} to {where}" + (f", {size} bytes" if size else ""),
+            event="batch exported",
+            exporter=items,
+            count=count,
+            bytes=size,
+        )
 
 
 class Losses:
@@ -71,8 +96,10 @@ class Losses:
         total = sum(lost.values())
         if total == self._said or health.down:
             return
+        event, level = f"{self.items} lost", WARN
         if FULL in lost and not self._overflowed:
             self._overflowed = True
+            event, level = f"{self.items[:-1]} queue full", ERROR
             line = (
                 f"{self.items[:-1]} queue full ({self.limit} {self.items}): new ones are dropped while it is, "
                 f"{lost[FULL]} so far; {self.variable} sets its size"
@@ -82,7 +109,7 @@ class Losses:
         else:
             return
         self._said, self._said_at = total, monotonic()
-        LINES.write(WARN, line)
+        LINES.write(level, line, event=event, limit=self.limit, lost=lost)
 
 
 def farewell(health: Health, pending: int, items: str = "spans") -> str:

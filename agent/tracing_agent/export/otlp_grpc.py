@@ -13,7 +13,7 @@ from _thread import get_ident
 from typing import TYPE_CHECKING, Any
 
 from tracing_agent.export.endpoint import Unusable, grpc_endpoint, pem_files, printable_headers
-from tracing_agent.export.notices import Outage
+from tracing_agent.export.notices import Outage, exported
 from tracing_agent.export.otlp import Encoder
 from tracing_agent.faults import WARN, say
 
@@ -107,6 +107,7 @@ class OtlpGrpcExporter:
         if taken:
             outage.worked(self._where)
             pace.health.succeed(len(spans))
+            exported(self.settings.items, self._where, len(spans), 0)
         else:
             error = f"{self._where}: {reports.error}"
             outage.failed(error, lost=True, silent=pace.hurried)

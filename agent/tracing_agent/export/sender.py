@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from tracing_agent.export.http import Transport
 from tracing_agent.export.native import original
-from tracing_agent.export.notices import Outage
+from tracing_agent.export.notices import Outage, exported
 from tracing_agent.export.partial import from_json, from_protobuf
 from tracing_agent.export.refusals import Refused
 from tracing_agent.faults import WARN, say
@@ -112,3 +112,4 @@ class Sender:
         elif message:
             say(WARN, f"{where} took all {self.items}, with a warning: {message}", key=f"warning {self.items}")
         pace.health.succeed(count - rejected, size)
+        exported(self.items, where, count - rejected, size)

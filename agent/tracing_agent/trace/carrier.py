@@ -11,6 +11,7 @@ from tracing_agent.propagation.names import BAGGAGE, DEFAULT, chosen, composite
 from tracing_agent.propagation.remote import Remote
 from tracing_agent.propagation.response import NAMES, ResponseHeader
 from tracing_agent.propagation.selected import Selected
+from tracing_agent.propagation.unreadable import unreadable
 from tracing_agent.propagation.w3c import TraceContext, parse_traceparent, parse_tracestate
 from tracing_agent.trace.sdk import BAGGAGE_KEY, current
 
@@ -84,11 +85,12 @@ class Carrier:
                 return None
             parent = parse_traceparent(value)
             if parent is None:
+                unreadable("traceparent", value)
                 return None
             state = environ.get("HTTP_TRACESTATE")
             trace_id, span_id, flags = parent
             return Remote(trace_id, span_id, flags, parse_tracestate((state,)) if state else "")
-        return None if self.format is None else self.format.extract(_environ_values(environ))
+        return self.extract(_environ_values(environ))
 
     def baggage_from_environ(self, environ: dict[str, Any]) -> dict[str, str] | None:
         """The baggage in a WSGI environment."""
@@ -102,7 +104,14 @@ class Carrier:
 
     def extract(self, values: Values) -> Remote | None:
         """The remote parent in any carrier: ``values`` gives all values of a header by its lower-case name."""
-        return None if self.format is None else self.format.extract(values)
+        if self.format is None:
+            return None
+        remote = self.format.extract(values)
+        if remote is None and "traceparent" in self.fields:
+            given = values("traceparent")
+            if given:
+                unreadable("traceparent", ",".join(given))
+        return remote
 
     def extract_baggage(self, values: Values, names: Sequence[str] = ()) -> dict[str, str] | None:
         """The baggage in any carrier; ``names`` are those of its headers, for formats with a header for each entry."""

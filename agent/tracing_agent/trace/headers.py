@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tracing_agent.propagation.baggage import parse_baggage
 from tracing_agent.propagation.remote import Remote
+from tracing_agent.propagation.unreadable import unreadable
 from tracing_agent.propagation.w3c import parse_traceparent, parse_tracestate
 
 if TYPE_CHECKING:
@@ -48,6 +49,8 @@ class Headers:
         values = self.values("traceparent")
         parent = parse_traceparent(values[0]) if values else None
         if parent is None:
+            if values:
+                unreadable("traceparent", values[0])
             return None
         states = self.values("tracestate")
         trace_id, span_id, flags = parent
