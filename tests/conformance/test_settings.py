@@ -158,7 +158,8 @@ def test_callers_that_are_not_trusted(service: str, sink: Sink, exported: dict[s
         harness.exchange([("traceparent", "nonsense")])
         spans = sink.wait(lambda spans: len(spans) == 4)
         assert [span["links"] for span in spans[2:]] == [[], []]
-        assert _stop(process) == ""
+        said = _stop(process)
+        assert said.count("\n") <= 1 and "a traceparent header came in that cannot be read ('nonsense')" in said
 
 
 def test_hosts(service: str, sink: Sink, exported: dict[str, str]) -> None:
