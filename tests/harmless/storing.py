@@ -269,7 +269,12 @@ PROGRAMS = (
     Program("psycopg", with_psycopg, _POSTGRESQL, "postgres"),
     Program("psycopg-comments", with_psycopg, _POSTGRESQL, "postgres", comments=True, only=_COMMENTS),
     Program("redis", with_redis, _CLIENTS, "redis_server"),
-    Program("redis-cluster", with_cluster, _CLIENTS, "redis_cluster", only=_OURS),
+    # Old versions have no asynchronous cluster client.
+    *(
+        [Program("redis-cluster", with_cluster, _CLIENTS, "redis_cluster", only=_OURS)]
+        if _packages("redis.asyncio.cluster")
+        else []
+    ),
     *(
         [Program("redis-databases", with_databases, (*_CLIENTS, *_SEVERAL), "redis_server", only=_OURS)]
         if _SEVERAL
