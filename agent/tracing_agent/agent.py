@@ -172,12 +172,12 @@ class Agent:
         if self.metrics is not None:
             self.metrics.install()
         ending.call(self.close)
-        signals.watch()
         execs.watch(self.pipeline, EXIT_TIMEOUT)
         hosts.watch()
         self._correlate()
         if self.logs is not None:
             self.logs.install()
+        signals.watch()  # the last to be told of a fork
 
     def adopt(self, theirs: trace.TracerProvider) -> None:
         """The program has a provider of its own: what we trace goes its way, through its sampler and exporters only."""
