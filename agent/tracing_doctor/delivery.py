@@ -187,8 +187,12 @@ class Delivery:
         span, resource = one_span(self.settings)
         pace = self._pace()
         exporter = OtlpGrpcExporter(self.settings)
-        exporter.export([span], resource, pace)
-        exporter.flush(True)
+        try:
+            exporter.export([span], resource, pace)
+            exporter.flush(True)
+        finally:
+            # It has taken its logger's records of this thread.
+            exporter.forget()
         if pace.health.failed:
             error = pace.health.last_error.removeprefix(f"{self.shown}: ")
             raise Failed(error, advice.grpc(next(iter(pace.health.failed)), error, self.port))

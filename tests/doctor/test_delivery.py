@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -159,6 +160,14 @@ def test_grpc_without_the_service(grpc_port: int) -> None:
     """A gRPC server that is no OTLP receiver is recognised."""
     report = send(f"http://127.0.0.1:{grpc_port}", OTEL_EXPORTER_OTLP_PROTOCOL="grpc")
     assert "no OTLP receiver" in failed(report, "gRPC")
+
+
+def test_grpc_leaves_its_log_to_others(grpc_port: int, caplog: pytest.LogCaptureFixture) -> None:
+    """What the official exporter logs in the same thread is taken during the try alone."""
+    send(f"http://127.0.0.1:{grpc_port}", OTEL_EXPORTER_OTLP_PROTOCOL="grpc")
+    assert not caplog.records
+    logging.getLogger("opentelemetry.exporter.otlp.proto.grpc.exporter").warning("after it")
+    assert [record.message for record in caplog.records] == ["after it"]
 
 
 def test_tls_where_there_is_none(sink: Sink) -> None:
