@@ -13,6 +13,7 @@ import time
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -30,10 +31,12 @@ SERVED = "http_server_request_duration_seconds_count"
 PATIENCE = 60.0
 # The endpoints of a test: more than it has processes.
 PORTS = 8
+WORKERS = 3
 APP = """
+import os
 from flask import Flask
 app = Flask(__name__)
-app.get("/hello/<name>")(lambda name: name)
+app.get("/hello/<name>")(lambda name: str(os.getpid()))
 """
 
 
@@ -119,25 +122,45 @@ def test_the_shop(first: int) -> None:
             prometheus.wait(f'sum({SERVED}{{http_route="/carts/<customer>/checkout",error_type="502"}})', 1)
             prometheus.wait(f'sum({SERVED}{{http_route="/charges"}})', 4)
             # An endpoint for each of the three services' processes that serve.
-            assert len(prometheus.values(f"count by (instance) ({SERVED})")) == 3
+            prometheus.wait(f"count(count by (instance) ({SERVED}))", 3)
 
 
 def test_several_workers(first: int, tmp_path: Path) -> None:
     """Under gunicorn each worker has an endpoint of its own, and together they have every request once."""
     (tmp_path / "app.py").write_text(APP)
-    port, count = free_port(), 60
-    command = ("gunicorn", "app:app", "--workers=3", f"--bind=127.0.0.1:{port}")
+    port = free_port()
+    command = ("gunicorn", "app:app", f"--workers={WORKERS}", f"--bind=127.0.0.1:{port}")
     with Prometheus(first) as prometheus:
         prometheus.start()
         with running(start(*command, cwd=tmp_path, **measured(first))):
             reach(port)
-            for number in range(count):
-                # A connection each, so that the workers share them.
-                with urllib.request.urlopen(f"http://127.0.0.1:{port}/hello/{number}", timeout=PATIENCE) as answer:
-                    assert answer.status == 200
+            count = ask_all(port)
             prometheus.wait(f'sum({SERVED}{{http_route="/hello/<name>",http_response_status_code="200"}})', count)
             ports = {int(instance.rpartition(":")[2]) for instance in prometheus.values("up == 1")}
-            assert ports == {first, first + 1, first + 2}
+            assert ports == {first + number for number in range(WORKERS)}
+
+
+def ask_all(port: int) -> int:
+    """Ask, a connection each, until every worker has answered: the system may give all connections to one of them.
+
+    The number of requests.
+    """
+    count, pids = 0, set()
+    deadline = time.monotonic() + PATIENCE
+    with ThreadPoolExecutor(2 * WORKERS) as clients:
+        while len(pids) < WORKERS:
+            assert time.monotonic() < deadline, f"{count} requests were answered by {len(pids)} workers"
+            pids |= set(clients.map(lambda number: ask(port, number), range(count, count + 20)))
+            count += 20
+    return count
+
+
+def ask(port: int, number: int) -> bytes:
+    """The answer to a request: who served it."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/hello/{number}", timeout=PATIENCE) as answer:
+        assert answer.status == 200
+        served: bytes = answer.read()
+        return served
 
 
 def reach(port: int) -> None:
