@@ -58,4 +58,6 @@ def named(name: str) -> Library | None:
 
 
 #: What makes no spans of its own: patched as soon as the agent is started by something else, and never the reason.
-BESIDE = (Library("threading", "", ("threading", "concurrent.futures.thread"), ((3, 10), (3, 14))),)
+BESIDE = (
+    Library("threading", "", ("threading", "concurrent.futures.thread", "multiprocessing.pool"), ((3, 10), (3, 14))),
+)

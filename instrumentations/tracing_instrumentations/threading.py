@@ -1,7 +1,8 @@
 """Threads and thread pools: what runs in them belongs to the span that was current where it was handed to them.
 
-Makes no spans. Covers `Thread.start`, `Timer`, `ThreadPoolExecutor.submit` and with it `loop.run_in_executor`; what
-asyncio hands over itself (`create_task`, `to_thread`) goes with all context variables without our doing.
+Makes no spans. Covers `Thread.start`, `Timer`, `ThreadPoolExecutor.submit` and with it `loop.run_in_executor`, and
+`multiprocessing.pool.ThreadPool` with its callbacks; what asyncio hands over itself (`create_task`, `to_thread`) goes
+with all context variables without our doing.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from threading import Thread, Timer
 from typing import TYPE_CHECKING, Any
 
-from tracing_agent.drivers.handed import beginning, handing, taking
+from tracing_agent.drivers.handed import beginning, functions, handing, taking
 from tracing_agent.operation import breaker_of
 from tracing_agent.patching.targets import Target
 
@@ -51,7 +52,7 @@ _SHARED = frozenset(
 def _own(thread: Any) -> bool:
     """Whether the thread does what it was started for, and not what others will ask of it."""
     described = type(thread)
-    if described is Thread:
+    if described is Thread or described.__module__ == "multiprocessing.dummy":
         described = thread._target
     elif described is Timer:
         described = thread.function
@@ -70,5 +71,19 @@ def targets(module: ModuleType) -> dict[str, tuple[Target, ...]]:
         "concurrent.futures.thread": (
             Target("concurrent.futures.thread", "_WorkItem.__init__", handing(breaker)),
             Target("concurrent.futures.thread", "_WorkItem.run", taking(breaker)),
+        ),
+        # Not Pool's own methods: what those take is pickled. But its callbacks are called in a thread here.
+        "multiprocessing.pool": (
+            Target("multiprocessing.pool", "ThreadPool.apply_async", functions(breaker, {"func": 0})),
+            Target(
+                "multiprocessing.pool",
+                "ThreadPool._guarded_task_generation",
+                functions(breaker, {"func": 1}, iterating=True),
+            ),
+            Target(
+                "multiprocessing.pool",
+                "ApplyResult.__init__",
+                functions(breaker, {"callback": 1, "error_callback": 2}),
+            ),
         ),
     }

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import multiprocessing.dummy
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
+from multiprocessing.pool import ThreadPool
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,7 @@ def patched(recorder: Recorder) -> Iterator[Recorder]:
     """The recorder, with threads and pools patched."""
     recorder.patch("threading", "threading")
     recorder.patch("threading", "concurrent.futures.thread")
+    recorder.patch("threading", "multiprocessing.pool")
     yield recorder
 
 
@@ -86,6 +89,80 @@ def by_thread_in_a_thread(work: Callable[[], None]) -> None:
     by_thread(lambda: by_thread(work))
 
 
+def ignoring(work: Callable[[], None]) -> Callable[[object], None]:
+    return lambda _: work()
+
+
+def by_thread_pool(work: Callable[[], None]) -> None:
+    with ThreadPool(1) as pool:
+        pool.apply(work)
+
+
+def by_thread_pool_later(work: Callable[[], None]) -> None:
+    with ThreadPool(1) as pool:
+        pool.apply_async(func=work).get()
+
+
+def by_thread_pool_map(work: Callable[[], None]) -> None:
+    with ThreadPool(2) as pool:
+        pool.map(ignoring(work), [None])
+
+
+def by_thread_pool_starmap(work: Callable[[], None]) -> None:
+    with ThreadPool(2) as pool:
+        pool.starmap_async(work, [()]).get()
+
+
+def by_thread_pool_imap(work: Callable[[], None]) -> None:
+    with ThreadPool(2) as pool:
+        list(pool.imap(ignoring(work), [None]))
+
+
+def by_thread_pool_chunks(work: Callable[[], None]) -> None:
+    with ThreadPool(2) as pool:
+        list(pool.imap_unordered(ignoring(work), [None], chunksize=2))
+
+
+def by_thread_pool_iterable(work: Callable[[], None]) -> None:
+    with ThreadPool(1) as pool:
+        list(pool.imap(id, (work() for _ in range(1))))
+
+
+def by_thread_pool_callback(work: Callable[[], None]) -> None:
+    done = threading.Event()
+
+    def called(result: object) -> None:
+        work()
+        done.set()
+
+    with ThreadPool(1) as pool:
+        pool.apply_async(int, callback=called)
+        assert done.wait(30)
+
+
+def by_thread_pool_error_callback(work: Callable[[], None]) -> None:
+    done = threading.Event()
+
+    def called(result: object) -> None:
+        work()
+        done.set()
+
+    with ThreadPool(1) as pool:
+        pool.map_async(int, ["no number"], error_callback=called)
+        assert done.wait(30)
+
+
+def by_dummy_pool(work: Callable[[], None]) -> None:
+    with multiprocessing.dummy.Pool(1) as pool:
+        pool.apply(work)
+
+
+def by_dummy_process(work: Callable[[], None]) -> None:
+    process = multiprocessing.dummy.Process(target=work)
+    process.start()
+    process.join()
+
+
 WAYS = [
     by_thread,
     by_subclass,
@@ -96,6 +173,17 @@ WAYS = [
     by_to_thread,
     by_task,
     by_thread_in_a_thread,
+    by_thread_pool,
+    by_thread_pool_later,
+    by_thread_pool_map,
+    by_thread_pool_starmap,
+    by_thread_pool_imap,
+    by_thread_pool_chunks,
+    by_thread_pool_iterable,
+    by_thread_pool_callback,
+    by_thread_pool_error_callback,
+    by_dummy_pool,
+    by_dummy_process,
 ]
 
 
@@ -125,7 +213,7 @@ def test_nothing_to_take_along(way: Callable[[Callable[[], None]], None], patche
     assert span["parent"] is None
 
 
-@pytest.mark.parametrize("way", [by_thread, by_subclass, by_timer, by_pool, by_executor])
+@pytest.mark.parametrize("way", [by_thread, by_subclass, by_timer, by_pool, by_executor, by_thread_pool])
 def test_own_variables_stay(way: Callable[[Callable[[], None]], None], patched: Recorder) -> None:
     """A context variable of the program is in a new thread what it is untraced: unset."""
     seen = []
@@ -146,6 +234,30 @@ def test_pools_forget(patched: Recorder) -> None:
             failed = pool.submit(int, "no number")
             assert isinstance(failed.exception(), ValueError)
         assert pool.submit(trace.get_current_span).result() is trace.INVALID_SPAN
+
+
+def test_thread_pools_forget(patched: Recorder) -> None:
+    """User-pain row 29: the threads of a `ThreadPool` have no span current but while they do that span's work."""
+    with patched.tracer.start_as_current_span("first"):
+        pool = ThreadPool(1)
+    with pool:
+        assert pool.apply(trace.get_current_span) is trace.INVALID_SPAN
+        with patched.tracer.start_as_current_span("second"):
+            assert pool.apply(trace.get_current_span) is trace.get_current_span()
+            with pytest.raises(ValueError, match="no number"):
+                pool.apply(int, ("no number",))
+            with pytest.raises(TypeError, match="'int' object is not callable"):
+                pool.apply(7)  # type: ignore[arg-type]
+        assert pool.apply(trace.get_current_span) is trace.INVALID_SPAN
+
+
+def test_pools_of_processes_take_what_can_be_pickled(patched: Recorder) -> None:
+    """The functions of a pool of processes are handed over as they are; its callbacks have the context here."""
+    seen: list[Any] = []
+    with patched.tracer.start_as_current_span("around") as around, multiprocessing.get_context("spawn").Pool(1) as pool:
+        assert pool.map(abs, [-1, -2]) == [1, 2]
+        pool.apply_async(abs, (-3,), callback=lambda result: seen.append((result, trace.get_current_span()))).wait(60)
+    assert seen == [(3, around)]
 
 
 def test_shared_threads_belong_to_nobody(patched: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -191,6 +303,9 @@ with tracer.start_as_current_span("around"):
     thread = threading.Thread(target=work)
     thread.start()
     thread.join()
+    from multiprocessing.dummy import Pool
+    with Pool(1) as pool:
+        pool.apply(tracer.start_span, ("pooled",)).end()
 """
 
 
@@ -204,4 +319,4 @@ def test_in_a_program(disabled: str, sink: Sink, tmp_path: Path) -> None:
     done = run(sys.executable, program, OTEL_EXPORTER_OTLP_ENDPOINT=sink.endpoint, **variables)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     parents = {span["name"]: span["parent"] is not None for span in sink.spans}
-    assert parents == {"around": False, "work": not disabled}
+    assert parents == {"around": False, "work": not disabled, "pooled": not disabled}

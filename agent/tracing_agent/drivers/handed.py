@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tracing_agent.trace.sdk import attach, current, detach
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from tracing_agent.faults import Breaker
     from tracing_agent.patching.targets import Wrap
@@ -76,3 +76,73 @@ def taking(breaker: Breaker) -> Wrap:
         return wrapper
 
     return wrap
+
+
+class Handed:
+    """A function of the program's, called in the context of who handed it over."""
+
+    __slots__ = ("_breaker", "_context", "function")
+
+    def __init__(self, function: Any, context: Any, breaker: Breaker) -> None:
+        self.function = function
+        self._context = context
+        self._breaker = breaker
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        token = attach(self._context)
+        try:
+            return self.function(*args, **kwargs)
+        finally:
+            try:
+                detach(token)
+            except Exception as error:
+                self._breaker.fault(error)
+
+
+class Iterated:
+    """An iterator for another thread: what it runs of the program's runs in the context of who handed it over."""
+
+    __slots__ = ("_next",)
+
+    def __init__(self, following: Handed) -> None:
+        self._next = following
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def __next__(self) -> Any:
+        return self._next()
+
+
+def functions(breaker: Breaker, places: dict[str, int], iterating: bool = False) -> Wrap:
+    """A method that takes functions for another thread to call, by name or at these places behind the object.
+
+    With ``iterating`` it gives an iterator that is for another thread, too.
+    """
+
+    def wrap(original: Any, engine: Engine) -> Any:
+        def wrapper(self: Any, *args: Any, **kwargs: Any) -> Any:
+            context = current()
+            if not context or breaker.open:
+                return original(self, *args, **kwargs)
+            try:
+                handed = list(args)
+                for name, place in places.items():
+                    if place < len(handed):
+                        handed[place] = _with(handed[place], context, breaker)
+                    elif name in kwargs:
+                        kwargs[name] = _with(kwargs[name], context, breaker)
+                args = tuple(handed)
+            except Exception as error:
+                breaker.fault(error)
+            result = original(self, *args, **kwargs)
+            return Iterated(Handed(result.__next__, context, breaker)) if iterating else result
+
+        return wrapper
+
+    return wrap
+
+
+def _with(function: Any, context: Any, breaker: Breaker) -> Any:
+    # None stands for no callback; what cannot be called fails as untraced.
+    return Handed(function, context, breaker) if callable(function) else function
