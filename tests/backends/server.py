@@ -53,13 +53,12 @@ class Jaeger(Collector):
     """Jaeger with storage in memory: takes OTLP on ``http`` and ``grpc``, answers on ``query``.
 
     ``tls`` is what the receivers have under that name; ``sampling`` the file of strategies served on
-    ``sampling_http``.
+    ``sampling_http`` and ``sampling_grpc``.
     """
 
     def __init__(self, tls: dict[str, Any] | None = None, sampling: Path | None = None) -> None:
-        self.http, self.grpc, self.query, query_grpc, self.sampling_http, sampling_grpc = (
-            free_port() for _ in range(6)
-        )
+        self.http, self.grpc, self.query, query_grpc = (free_port() for _ in range(4))
+        self.sampling_http, self.sampling_grpc = free_port(), free_port()
         secured = {"tls": tls} if tls else {}
         extensions: dict[str, Any] = {
             "jaeger_storage": {"backends": {"memory": {"memory": {"max_traces": 100000}}}},
@@ -73,7 +72,7 @@ class Jaeger(Collector):
             extensions["remote_sampling"] = {
                 "file": {"path": str(sampling), "default_sampling_probability": 1, "reload_interval": "1s"},
                 "http": {"endpoint": f"127.0.0.1:{self.sampling_http}"},
-                "grpc": {"endpoint": f"127.0.0.1:{sampling_grpc}"},
+                "grpc": {"endpoint": f"127.0.0.1:{self.sampling_grpc}"},
             }
         configuration = {
             "extensions": extensions,

@@ -1,17 +1,21 @@
-"""`parentbased_jaeger_remote` against Jaeger's own endpoint."""
+"""`parentbased_jaeger_remote` against Jaeger's own endpoints, over HTTP and gRPC."""
 
 from __future__ import annotations
 
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from backends.server import PATIENCE, Jaeger
 from support.program import start
+from tracing_agent.sampling.endpoint import Endpoint
+from tracing_agent.sampling.endpoint_grpc import GrpcEndpoint
 
 HERE = Path(__file__).parent
 SERVICE = "remote"
@@ -53,10 +57,19 @@ class Asked:
             time.sleep(0.05)
 
 
+def over_http(jaeger: Jaeger) -> str:
+    """The endpoint of HTTP."""
+    return f"http://127.0.0.1:{jaeger.sampling_http}/api/sampling"
+
+
+def over_grpc(jaeger: Jaeger) -> str:
+    """The endpoint of gRPC."""
+    return f"grpc://127.0.0.1:{jaeger.sampling_grpc}"
+
+
 @contextmanager
-def asked(jaeger: Jaeger, initial: float) -> Iterator[Asked]:
+def asked(jaeger: Jaeger, initial: float, endpoint: str) -> Iterator[Asked]:
     """A program under `tracing-run` that asks Jaeger every 200 ms."""
-    endpoint = f"http://127.0.0.1:{jaeger.sampling_http}/api/sampling"
     process = start(
         sys.executable,
         HERE / "asked.py",
@@ -72,13 +85,14 @@ def asked(jaeger: Jaeger, initial: float) -> Iterator[Asked]:
         process.communicate(timeout=PATIENCE)
 
 
-def test_strategy_is_served_and_changes(tmp_path: Path) -> None:
+@pytest.mark.parametrize("way", [over_http, over_grpc])
+def test_strategy_is_served_and_changes(tmp_path: Path, way: Callable[[Jaeger], str]) -> None:
     """At first the initial rate; then the served strategy, the one that it is changed to, and that of an operation."""
     file = tmp_path / "strategies.json"
     strategies(file, 1.0)
     with Jaeger(sampling=file) as jaeger:
         jaeger.start()
-        with asked(jaeger, initial=0.0) as program:
+        with asked(jaeger, 0.0, way(jaeger)) as program:
             assert not program.sampled("GET /orders")
             program.until(True)
             strategies(file, 0.0)
@@ -95,11 +109,44 @@ def test_strategy_is_served_and_changes(tmp_path: Path) -> None:
             program.until(True)
 
 
-def test_down_at_the_start(tmp_path: Path) -> None:
+@pytest.mark.parametrize("way", [over_http, over_grpc])
+def test_down_at_the_start(tmp_path: Path, way: Callable[[Jaeger], str]) -> None:
     """An endpoint that is not there yet leaves the initial rate, and is taken up when it comes."""
     file = tmp_path / "strategies.json"
     strategies(file, 0.0)
-    with Jaeger(sampling=file) as jaeger, asked(jaeger, initial=1.0) as program:
+    with Jaeger(sampling=file) as jaeger, asked(jaeger, 1.0, way(jaeger)) as program:
         assert all(program.sampled("GET /orders") for _ in range(20))
         jaeger.start()
         program.until(False)
+
+
+def test_both_ways_say_the_same(tmp_path: Path) -> None:
+    """Over gRPC Jaeger gives the strategies that it gives over HTTP: a probability, operations, and a limit."""
+    limited = {"service": "limited", "type": "ratelimiting", "param": 7}
+    single = {"operation": "GET /orders/{id}", "type": "probabilistic", "param": 0.75}
+    shaped = {"service": "shaped", "type": "probabilistic", "param": 0.5, "operation_strategies": [single]}
+    file = tmp_path / "strategies.json"
+    file.write_text(
+        json.dumps(
+            {
+                "default_strategy": {"type": "probabilistic", "param": 0.25},
+                "service_strategies": [limited, shaped],
+            }
+        )
+    )
+    with Jaeger(sampling=file) as jaeger:
+        jaeger.start()
+        for service in ("limited", "shaped", "another"):
+            http = Endpoint(over_http(jaeger), lambda: service).ask()  # noqa: B023
+            grpc = GrpcEndpoint(over_grpc(jaeger), lambda: service).ask()  # noqa: B023
+            http.pop("strategyType", None)
+            assert grpc and without_zeros(grpc) == without_zeros(http)
+
+
+def without_zeros(answer: Any) -> Any:
+    """An answer without what Protocol Buffers leave out, or JSON writes as null."""
+    if isinstance(answer, list):
+        return [without_zeros(item) for item in answer]
+    if isinstance(answer, dict):
+        return {key: without_zeros(value) for key, value in answer.items() if value not in (0, None, "", [])}
+    return answer

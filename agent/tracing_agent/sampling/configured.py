@@ -89,7 +89,7 @@ def _ratio(settings: Sampling) -> sampling.Sampler:
 
 
 def _remote(settings: Sampling, service: Callable[[], str]) -> sampling.Sampler:
-    # Only here: it imports what asks over HTTP.
+    # Only here: it imports what asks.
     from tracing_agent.sampling.jaeger import jaeger_remote
 
     return jaeger_remote(settings.argument, service)

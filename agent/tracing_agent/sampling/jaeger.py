@@ -9,13 +9,15 @@ import os
 from typing import TYPE_CHECKING
 
 from tracing_agent.faults import WARN, say
-from tracing_agent.sampling.endpoint import Endpoint
+from tracing_agent.sampling.endpoint import Endpoint, speaks_grpc
 from tracing_agent.sampling.own import Own
 from tracing_agent.sampling.probability import ratio_rule
 from tracing_agent.sampling.remote import Remote, Source
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from tracing_agent.sampling.endpoint_grpc import GrpcEndpoint
 
 #: What is used where the argument says nothing: Jaeger's own defaults. The interval is in milliseconds.
 ENDPOINT, INTERVAL, INITIAL = "http://localhost:5778/sampling", 60000, 0.001
@@ -33,8 +35,9 @@ def jaeger_remote(argument: str, service: Callable[[], str]) -> Own:
     interval = int(_number(given, "pollingIntervalMs", 1, _LONGEST, INTERVAL))
     initial = _number(given, "initialSamplingRate", 0.0, 1.0, INITIAL)
     url = given.get("endpoint", ENDPOINT)
+    endpoint: Endpoint | GrpcEndpoint
     try:
-        endpoint = Endpoint(url, service)
+        endpoint = _endpoint(url, service)
     except ValueError as error:
         _reject("endpoint", url, str(error), ENDPOINT)
         endpoint = Endpoint(ENDPOINT, service)
@@ -42,6 +45,14 @@ def jaeger_remote(argument: str, service: Callable[[], str]) -> Own:
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(before=source.forking, after_in_parent=source.forked_parent, after_in_child=source.forked)
     return Own(Remote(source), f"JaegerRemoteSampler{{{endpoint.shown}, {interval} ms, initially {initial}}}")
+
+
+def _endpoint(url: str, service: Callable[[], str]) -> Endpoint | GrpcEndpoint:
+    if not speaks_grpc(url):
+        return Endpoint(url, service)
+    from tracing_agent.sampling.endpoint_grpc import GrpcEndpoint
+
+    return GrpcEndpoint(url, service)
 
 
 def _pairs(argument: str) -> dict[str, str]:
