@@ -47,8 +47,13 @@ def id_generator(settings: Settings) -> Any:
     from tracing_agent.registered import registered
 
     found = registered("opentelemetry_id_generator", name, "OTEL_PYTHON_ID_GENERATOR")
+    if found is None:
+        return None
+    from tracing_agent.apart import SettingUp
+
     try:
-        return None if found is None else found()
+        with SettingUp():
+            return found()
     except Exception as error:
         fault(f"the id generator {name}", error)
         return None

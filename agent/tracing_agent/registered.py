@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tracing_agent.apart import SettingUp
 from tracing_agent.faults import WARN, describe, say
 
 if TYPE_CHECKING:
@@ -20,7 +21,8 @@ def registered(group: str, name: str, variable: str) -> Any:
     reason = "no installed distribution registers it"
     for entry in entry_points(group=group, name=name):
         try:
-            return entry.load()
+            with SettingUp():
+                return entry.load()
         except Exception as error:
             reason = f"{entry.value} cannot be loaded: {describe(error)}"
     say(WARN, f"{variable}: {name!r} is not usable ({reason}); going on without it")

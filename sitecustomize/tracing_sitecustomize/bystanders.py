@@ -1,6 +1,7 @@
 """Processes that are not worth a start-up: installers, compilers and checkers of code, and supervisors of reloaders.
 
-What they start is traced: they inherit, and pass on, the environment. Read before the application's first line.
+What they start is traced: they inherit, and pass on, the environment. Nor is what the agent's own start has started,
+with all its children. Read before the application's first line.
 """
 
 from __future__ import annotations
@@ -43,6 +44,9 @@ def bystander(command: Sequence[str], environ: Mapping[str, str], executable: st
 
     ``command`` is `sys.orig_argv`, ``executable`` the interpreter, beside which installed commands are.
     """
+    # `tracing_agent.apart.MARK`, without the import.
+    if environ.get("_TRACING_AGENT_APART"):
+        return "what the agent's own start has started"
     kind, name, rest = _program(command)
     if kind == "c":
         return "multiprocessing's resource tracker" if name.startswith(_TRACKER) else ""

@@ -108,9 +108,12 @@ def registered(name: str, report: Report) -> TextMapPropagator | None:
     # Only for a name that is not ours: reading what is installed takes milliseconds.
     from importlib_metadata import entry_points
 
+    from tracing_agent.apart import SettingUp
+
     for entry in entry_points(group="opentelemetry_propagator", name=name):
         try:
-            propagator = entry.load()()
+            with SettingUp():
+                propagator = entry.load()()
             if isinstance(propagator, TextMapPropagator):
                 return propagator
             reason = f"it is a {type(propagator).__name__}"

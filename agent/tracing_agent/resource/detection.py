@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry.sdk.resources import Resource
 
+from tracing_agent.apart import SettingUp
 from tracing_agent.export.thread import silence, spawn
 from tracing_agent.faults import WARN, describe, say
 from tracing_agent.registered import names, registered
@@ -169,7 +170,8 @@ def _asked(name: str, detector: Any, answers: SimpleQueue[tuple[str, Any]]) -> C
     def ask() -> None:
         try:
             silence()
-            answers.put((name, dict(detector().detect().attributes)))
+            with SettingUp():
+                answers.put((name, dict(detector().detect().attributes)))
         except Exception as error:
             answers.put((name, error))
 

@@ -100,12 +100,15 @@ def _registered(settings: Sampling) -> sampling.Sampler:
     # Reading what is installed takes milliseconds.
     from importlib_metadata import entry_points
 
+    from tracing_agent.apart import SettingUp
+
     name, reason = settings.name, f"not one of {', '.join(SAMPLERS)}, and no installed distribution registers it"
     for entry in entry_points(group=_GROUP):
         if entry.name.lower() != name.lower():
             continue
         try:
-            sampler: Any = entry.load()(settings.argument)
+            with SettingUp():
+                sampler: Any = entry.load()(settings.argument)
             if isinstance(sampler, sampling.Sampler):
                 return sampler
             reason = f"not usable: {entry.value} gave a {type(sampler).__name__}"
