@@ -10,7 +10,7 @@ from __future__ import annotations
 from threading import Thread, Timer
 from typing import TYPE_CHECKING, Any
 
-from tracing_agent.drivers.handed import beginning, functions, handing, taking
+from tracing_agent.drivers.handed import beginning, functions, handing, starting, taking
 from tracing_agent.operation import breaker_of
 from tracing_agent.patching.targets import Target
 
@@ -65,8 +65,8 @@ def targets(module: ModuleType) -> dict[str, tuple[Target, ...]]:
     breaker = breaker_of("threading")
     return {
         "threading": (
-            Target("threading", "Thread.start", handing(breaker, _own)),
-            Target("threading", "Thread._bootstrap", beginning()),
+            Target("threading", "Thread.start", starting(breaker, _own)),
+            Target("threading", "Thread._bootstrap", beginning(breaker)),
         ),
         "concurrent.futures.thread": (
             Target("concurrent.futures.thread", "_WorkItem.__init__", handing(breaker)),

@@ -8,7 +8,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextvars import ContextVar
+from contextvars import Context, ContextVar, copy_context
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
 from typing import Any
@@ -273,6 +273,24 @@ def test_shared_threads_belong_to_nobody(patched: Recorder, monkeypatch: pytest.
     assert seen == [trace.INVALID_SPAN]
 
 
+@pytest.mark.skipif(sys.version_info < (3, 14), reason="threads take context variables since Python 3.14")
+def test_variables_that_the_program_gives_a_thread(patched: Recorder) -> None:
+    """User-pain row 29: a thread to which the program gave context variables has those; they stay as they were."""
+    seen: list[Any] = []
+    with patched.tracer.start_as_current_span("given") as given:
+        own = copy_context()
+    with patched.tracer.start_as_current_span("around"):
+        for context_given in (own, Context()):
+            thread: Any = threading.Thread(
+                target=lambda: seen.append(trace.get_current_span()),
+                context=context_given,  # type: ignore[call-arg]
+            )
+            thread.start()
+            thread.join()
+    assert seen == [given, trace.INVALID_SPAN]
+    assert own.run(trace.get_current_span) is given
+
+
 def test_looks_as_before(patched: Recorder) -> None:
     """What an application sees of a thread or a pool's future is what it sees untraced."""
     with patched.tracer.start_as_current_span("around"):
@@ -320,3 +338,37 @@ def test_in_a_program(disabled: str, sink: Sink, tmp_path: Path) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     parents = {span["name"]: span["parent"] is not None for span in sink.spans}
     assert parents == {"around": False, "work": not disabled, "pooled": not disabled}
+
+
+INHERITING = """
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import ContextVar
+from opentelemetry.trace import get_tracer
+tracer = get_tracer("own")
+own = ContextVar("own")
+own.set("set")
+def work():
+    print(own.get())
+    tracer.start_span("work").end()
+with ThreadPoolExecutor(1) as pool:
+    with tracer.start_as_current_span("around"):
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+        pool.submit(lambda: tracer.start_span("submitted").end()).result()
+    pool.submit(lambda: tracer.start_span("later").end()).result()
+"""
+
+
+@pytest.mark.process
+@pytest.mark.skipif(sys.version_info < (3, 14), reason="threads can inherit context variables since Python 3.14")
+def test_where_python_hands_all_variables_on(sink: Sink, tmp_path: Path) -> None:
+    """User-pain row 29: with `-X thread_inherit_context=1`, too, a pool's thread forgets whose span it started in."""
+    program = tmp_path / "program.py"
+    program.write_text(INHERITING)
+    flag = ("-X", "thread_inherit_context=1")
+    done = run(sys.executable, *flag, program, OTEL_EXPORTER_OTLP_ENDPOINT=sink.endpoint)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "set\n", "")
+    parents = {span["name"]: span["parent"] is not None for span in sink.spans}
+    assert parents == {"around": False, "work": True, "submitted": True, "later": False}

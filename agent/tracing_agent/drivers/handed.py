@@ -5,9 +5,10 @@ Only that context goes along. What else the program keeps in context variables s
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
-from tracing_agent.trace.sdk import attach, current, detach
+from tracing_agent.trace.sdk import Context, attach, current, detach
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -18,20 +19,20 @@ if TYPE_CHECKING:
 
 # Where the context waits, in the dictionary of the object that stands for the work.
 _KEY = "_tracing_context"
+# From Python 3.14 on a thread does its work in context variables of its own (`Thread._context`): those that the program
+# gave it, or else a copy of its starter's (1, the default without the GIL) or empty ones (0). None before.
+_INHERITED: int | None = getattr(sys.flags, "thread_inherit_context", None)
 
 
-def handing(breaker: Breaker, wanted: Callable[[Any], bool] | None = None) -> Wrap:
-    """A method that hands its object over, as `Thread.start`. Nothing is kept where there is no context to keep, or
-    where ``wanted(object)`` is false.
-    """
+def handing(breaker: Breaker) -> Wrap:
+    """A method that hands its object over. Nothing is kept where there is no context to keep."""
 
     def wrap(original: Any, engine: Engine) -> Any:
         def wrapper(self: Any, *args: Any, **kwargs: Any) -> Any:
             context = current()
             if context and not breaker.open:
                 try:
-                    if wanted is None or wanted(self):
-                        self.__dict__[_KEY] = context
+                    self.__dict__[_KEY] = context
                 except Exception as error:
                     breaker.fault(error)
             return original(self, *args, **kwargs)
@@ -41,14 +42,44 @@ def handing(breaker: Breaker, wanted: Callable[[Any], bool] | None = None) -> Wr
     return wrap
 
 
-def beginning() -> Wrap:
+def starting(breaker: Breaker, wanted: Callable[[Any], bool]) -> Wrap:
+    """`Thread.start`. A thread for which ``wanted(thread)`` is false begins with no context, whatever Python hands on;
+    one to which the program gave context variables keeps those.
+    """
+
+    def wrap(original: Any, engine: Engine) -> Any:
+        def wrapper(self: Any, *args: Any, **kwargs: Any) -> Any:
+            context = current()
+            if context and not breaker.open:
+                try:
+                    if _INHERITED is None or self._context is None:
+                        if wanted(self):
+                            self.__dict__[_KEY] = context
+                        elif _INHERITED:
+                            self.__dict__[_KEY] = Context()
+                except Exception as error:
+                    breaker.fault(error)
+            return original(self, *args, **kwargs)
+
+        return wrapper
+
+    return wrap
+
+
+def beginning(breaker: Breaker) -> Wrap:
     """A method that a new thread begins with, and ends with."""
 
     def wrap(original: Any, engine: Engine) -> Any:
         def wrapper(self: Any, *args: Any, **kwargs: Any) -> Any:
             context = self.__dict__.pop(_KEY, None)
             if context is not None:
-                attach(context)
+                try:
+                    if _INHERITED is None:
+                        attach(context)
+                    else:
+                        self._context.run(attach, context)
+                except Exception as error:
+                    breaker.fault(error)
             return original(self, *args, **kwargs)
 
         return wrapper
