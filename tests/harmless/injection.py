@@ -68,7 +68,12 @@ def _nested(found: list[Function], name: str, outermost: FunctionType, code: Cod
 
 
 def _is_function(code: CodeType) -> bool:
-    """Whether this is neither the body of a class nor a comprehension, which is no function of its own."""
+    """Whether this is neither the body of a class nor a comprehension, which is no function of its own.
+
+    Nor what evaluates annotations, from Python 3.14 on.
+    """
+    if code.co_name == "__annotate__":
+        return False
     named = not code.co_name.startswith("<") or code.co_name == "<lambda>"
     return named and bool(code.co_flags & inspect.CO_OPTIMIZED)
 

@@ -7,6 +7,7 @@ import copy
 import importlib
 import inspect
 import pickle
+import re
 import sys
 import typing
 import weakref
@@ -22,7 +23,9 @@ from tracing_agent.patching.targets import Patch
 
 KINDS = (
     *(inspect.iscoroutinefunction, inspect.isasyncgenfunction, inspect.isgeneratorfunction, inspect.isfunction),
-    *(inspect.ismethod, inspect.isbuiltin, inspect.isroutine, asyncio.iscoroutinefunction, callable),
+    *(inspect.ismethod, inspect.isbuiltin, inspect.isroutine, callable),
+    # From Python 3.14 on it warns that it will go.
+    *((asyncio.iscoroutinefunction,) if sys.version_info < (3, 14) else ()),
 )
 NAMES = ("__name__", "__qualname__", "__module__", "__doc__", "__annotations__", "__isabstractmethod__")
 
@@ -54,6 +57,9 @@ def look(function: Any) -> dict[str, Any]:
         seen["hints"] = typing.get_type_hints(function)
     except Exception as error:
         seen["hints"] = type(error), str(error)
+    # From Python 3.14 on each function makes them anew, when it is asked first.
+    for name in ("__annotations__", "hints"):
+        seen[name] = re.sub(r" at 0x\w+", "", repr(seen[name]))
     seen["unwrapped"] = inspect.unwrap(function)
     seen["attributes"] = {key: value for key, value in vars(function).items() if key != "__wrapped__"}
     seen["attributes"].pop("__tracing__", None)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     Wrap = Callable[[Any, Engine], Any]
 
-_COPIED = ("__module__", "__name__", "__qualname__", "__doc__", "__annotations__", "__type_params__")
+_COPIED = ("__module__", "__name__", "__qualname__", "__doc__", "__type_params__")
 
 
 class Target:
@@ -137,7 +137,10 @@ def like(wrapper: Any, original: Any) -> Any:
     """Make a wrapper look like what it wraps, as `functools.wraps` does."""
     if wrapper is original or not isinstance(wrapper, FunctionType):
         return wrapper
-    for name in _COPIED:
+    # From Python 3.14 on annotations are evaluated when somebody asks for them, and may raise then (PEP 649): what
+    # evaluates them is taken over, for the program to call or not. Those that somebody has assigned have none.
+    lazy = getattr(original, "__annotate__", None) is not None
+    for name in (*_COPIED, "__annotate__" if lazy else "__annotations__"):
         try:
             setattr(wrapper, name, getattr(original, name))
         except AttributeError:
