@@ -6,6 +6,7 @@ import gc
 import sys
 import threading
 import weakref
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -18,6 +19,9 @@ SEEN: list[Any] = []
 class Iterator:
     """Endless; says when it dies what it was left by: an exception, None for an unknown one, "" for none."""
 
+    def __init__(self, dying: Callable[[], object] = int) -> None:
+        self._dying = dying
+
     def __iter__(self) -> Iterator:
         return self
 
@@ -25,6 +29,7 @@ class Iterator:
         return 1
 
     def __del__(self) -> None:
+        self._dying()
         frame = sys._getframe(1)
         traceback = in_flight(frame)
         if traceback is None:
@@ -129,6 +134,15 @@ def test_an_exception_older_than_the_collectors_memory() -> None:
         for _ in Iterator():
             raise error
     assert [error] == SEEN
+
+
+def test_an_exception_that_has_seen_a_collection() -> None:
+    """A collection between the exception and the end of the loop hides it from nobody."""
+
+    with pytest.raises(ValueError, match="boom") as raised:
+        for _ in Iterator(lambda: gc.collect(0)):
+            boom()
+    assert [raised.value] == SEEN
 
 
 def test_another_trace_function_stays() -> None:

@@ -87,8 +87,8 @@ def _young() -> tuple[int, ...]:
     """The generations of the collector that may be looked through."""
     if gc.get_count()[0] > _MOST_YOUNG:
         return ()
-    # From 3.14 on there are two: young and all others.
-    return (0, 1) if sys.version_info < (3, 14) else (0,)
+    # From 3.14.0 to 3.14.4 there is no middle one: asked for it, the collector has no objects.
+    return (0, 1)
 
 
 def report(traceback: TracebackType, frame: FrameType, to: Report) -> None:
