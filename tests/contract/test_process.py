@@ -14,7 +14,7 @@ from contract.versions import RESOURCE_PER_PROCESS
 pytestmark = pytest.mark.process
 
 _BEGIN = """
-import importlib, json, os, sys
+import importlib, json, os, sys, warnings
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanProcessor
 TracerProvider = importlib.import_module(sys.argv[1]).TracerProvider
@@ -67,6 +67,8 @@ def tell():
         "inherited": inherited.is_recording(),
     }), flush=True)
 
+# Detectors are asked in threads of the SDK, which may take a moment to end.
+warnings.filterwarnings("ignore", ".* is multi-threaded", DeprecationWarning)
 child = os.fork()
 if child == 0:
     tell()
