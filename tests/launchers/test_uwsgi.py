@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -11,6 +12,7 @@ from launchers.applications import write
 from launchers.launched import launched, needs, one_service, served
 from support.program import run
 from support.sink import Sink
+from tracing_agent.resource import program_name
 
 pytestmark = pytest.mark.process
 
@@ -52,6 +54,51 @@ def test_the_end_by_a_signal(sink: Sink, tmp_path: Path) -> None:
         assert running.stop() == 0
         assert not [line for line in running.lines if "NO MERCY" in line]
     assert served(sink.spans) == running.answers
+
+
+NAMES = {
+    "--module": (["--module", "shop"], {}),
+    "-w": (["-w", "shop:application"], {}),
+    "--wsgi-file": (["--wsgi-file", "{folder}/shop.py"], {}),
+    "a configuration file": (["--ini", "{folder}/uwsgi.ini"], {}),
+    "a variable": ([], {"UWSGI_MODULE": "shop"}),
+    "--mount": (["--mount", "/=shop:application"], {}),
+}
+
+
+@pytest.mark.parametrize("how", NAMES)
+def test_the_name_of_the_service(how: str, sink: Sink, tmp_path: Path) -> None:
+    """User-pain row 27: a service that nobody named is called as its application, however uWSGI was told that."""
+    needs("pyuwsgi")
+    options, variables = NAMES[how]
+    (write(tmp_path) / "uwsgi.ini").write_text(f"[uwsgi]\nchdir = {tmp_path}\nmodule = shop:application\n")
+    options = [option.format(folder=tmp_path) for option in options]
+    command = ["uwsgi", "--http-socket", "127.0.0.1:0", "--master", "--need-app", "--die-on-term", *options]
+    with launched(*command, cwd=tmp_path, sink=sink, OTEL_BSP_SCHEDULE_DELAY="50", **variables) as running:
+        assert running.ask("/work/1")
+        one_service(sink.wait(bool), "shop")
+        assert running.stop() == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, ""),
+        ({"master": True}, ""),
+        ({"mount": b"/a"}, ""),
+        ({"mount": [b"/a", b"/b=/srv/shop.py"]}, "shop"),
+        ({"file": b"/srv/site.py", "module": "shop.wsgi:app"}, "shop.wsgi"),
+        ({"module": 7, "wsgi": b"shop\xff:app"}, "shop\udcff"),
+    ],
+)
+def test_options(options: dict[str, object], expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of many applications the first gives the name; what names none leaves the server's own."""
+    uwsgi = ModuleType("uwsgi")
+    uwsgi.opt = options  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "uwsgi", uwsgi)
+    monkeypatch.setitem(sys.modules, "__main__", ModuleType("__main__"))
+    monkeypatch.setattr(sys, "argv", ["uwsgi"])
+    assert program_name() == (expected or "uwsgi")
 
 
 def test_threads_disabled(sink: Sink, tmp_path: Path) -> None:

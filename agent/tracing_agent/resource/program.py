@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import TYPE_CHECKING, Any
 
-_SERVERS = ("gunicorn", "uvicorn", "hypercorn", "granian", "fastapi", "uwsgi", "daphne", "waitress-serve")
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_SERVERS = ("gunicorn", "uvicorn", "hypercorn", "granian", "fastapi", "daphne", "waitress-serve")
+# uWSGI's options that name an application, as command lines, configuration files and variables all come to them.
+_UWSGI = ("module", "wsgi", "wsgi-file", "file", "mount")
 
 
 def program_name() -> str:
@@ -41,11 +47,27 @@ def _served(launcher: str) -> str:
                 return _module(arguments[arguments.index(flag) + 1])
         if launcher == "flask":
             return _module(os.environ.get("FLASK_APP", ""))
+    elif launcher == "uwsgi":
+        return _of_uwsgi(getattr(sys.modules.get("uwsgi"), "opt", {}))
     elif launcher in _SERVERS:
         for argument in arguments:
             if not argument.startswith("-") and (":" in argument or argument.endswith(".py")):
                 module = _module(argument)
                 if module and not module[0].isdigit():
+                    return module
+    return ""
+
+
+def _of_uwsgi(options: Mapping[str, Any]) -> str:
+    """The first application among uWSGI's options, which it gives as bytes, or as a list where one is repeated."""
+    for option in _UWSGI:
+        given = options.get(option, ())
+        for value in given if isinstance(given, list) else [given]:
+            if isinstance(value, (bytes, str)):
+                target = os.fsdecode(value)
+                # Where it is mounted stands before it; a mount that is in force has been cut to that.
+                module = _module(target.partition("=")[2] if option == "mount" else target)
+                if module:
                     return module
     return ""
 
