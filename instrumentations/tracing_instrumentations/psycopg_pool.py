@@ -1,10 +1,24 @@
-"""psycopg's connection pools: waiting for a connection, where none was free, is an internal span."""
+"""psycopg's connection pools: waiting for a connection, where none was free, is an internal span.
+
+With metrics, what pools hold is told, and how long it took to have, make and use their connections.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from tracing_agent.drivers.call import TAKEN, call, coroutine
+from tracing_agent.drivers.lent import (
+    CREATE,
+    Timing,
+    async_returned,
+    async_timed,
+    both,
+    lend,
+    returned,
+    take_back,
+    timed,
+)
 from tracing_agent.drivers.pooled import State, pooled
 from tracing_agent.operation import Operation
 from tracing_agent.patching.targets import Target
@@ -13,6 +27,8 @@ from tracing_instrumentations import _postgresql
 if TYPE_CHECKING:
     from types import ModuleType
 
+# Pools that keep no connection that nobody uses.
+_NULL = frozenset(("NullConnectionPool", "AsyncNullConnectionPool"))
 WAIT = Operation("psycopg_pool", "getconn", attributes=_postgresql.ATTRIBUTES)
 
 
@@ -33,20 +49,46 @@ def state(pool: Any) -> State:
         idle=found["pool_available"],
         used=max(0, found["pool_size"] - found["pool_available"]),
         idle_min=found["pool_min"],
-        most=found["pool_max"],
+        # Others close what is idle after a time, and have no number for it.
+        idle_max=None if _NULL.isdisjoint(cls.__name__ for cls in type(pool).__mro__) else 0,
+        most=found["pool_max"] or None,
         pending=found["requests_waiting"],
         timeouts=found.get("requests_errors", 0),
     )
 
 
+def lent(offer: Any, pool: Any, connection: Any, start: int, end: int) -> None:
+    """A connection was asked for and had."""
+    lend(offer, pool.name, connection, start, end)
+
+
+def made(offer: Any, pool: Any, connection: Any, start: int, end: int) -> None:
+    """A pool made a connection, the program's ``configure`` included."""
+    offer(Timing(CREATE, pool.name, start, end))
+
+
+def used(offer: Any, pool: Any, connection: Any, now: int) -> None:
+    """A pool gets a connection back."""
+    take_back(offer, pool.name, connection, now)
+
+
 def targets(psycopg_pool: ModuleType) -> dict[str, tuple[Target, ...]]:
     """Where psycopg_pool is cut: null pools inherit it."""
-    watched = pooled(WAIT.breaker, state)
+    breaker = WAIT.breaker
+    watched = pooled(breaker, state)
     return {
         "psycopg_pool": (
             Target("psycopg_pool", "ConnectionPool.__init__", watched),
             Target("psycopg_pool", "AsyncConnectionPool.__init__", watched),
-            Target("psycopg_pool", "ConnectionPool.getconn", call(WAIT, waiting)),
-            Target("psycopg_pool", "AsyncConnectionPool.getconn", coroutine(WAIT, waiting)),
+            Target("psycopg_pool", "ConnectionPool.getconn", both(call(WAIT, waiting), timed(breaker, lent))),
+            Target(
+                "psycopg_pool",
+                "AsyncConnectionPool.getconn",
+                both(coroutine(WAIT, waiting), async_timed(breaker, lent)),
+            ),
+            Target("psycopg_pool", "ConnectionPool.putconn", returned(breaker, used)),
+            Target("psycopg_pool", "AsyncConnectionPool.putconn", async_returned(breaker, used)),
+            Target("psycopg_pool", "ConnectionPool._connect", timed(breaker, made), optional=True),
+            Target("psycopg_pool", "AsyncConnectionPool._connect", async_timed(breaker, made), optional=True),
         )
     }

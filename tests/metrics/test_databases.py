@@ -19,6 +19,8 @@ from services import PostgreSQL, Redis
 from tracing_agent.metrics.instruments import DATABASE_BOUNDARIES
 
 DURATION, COUNT = "db_client_operation_duration_seconds", "db_client_connection_count"
+# Until redis-py 5.3 a connection was asked for with the name of the command.
+ASKED = ("PING",) if redis.VERSION < (5, 3) else ()
 SAMPLERS = [sampling.DEFAULT_ON, sampling.ALWAYS_OFF]
 
 
@@ -164,7 +166,8 @@ def test_redis_pools(measured: Make, redis_server: Redis, kind: str) -> None:
     client = redis.Redis(connection_pool=made)
     client.ping()
     name = f"{redis_server.host}:{redis_server.port}/0"
-    assert pool(metrics.scraped(), name) == {"idle": 1, "used": 0, "max": 7}
+    blocking = {"timeouts_total": 0} if kind == "BlockingConnectionPool" else {}
+    assert pool(metrics.scraped(), name) == {"idle": 1, "used": 0, "max": 7, **blocking}
     with client.pubsub() as listening:
         listening.subscribe("news")
         assert pool(metrics.scraped(), name)["used"] == 1
@@ -174,8 +177,138 @@ def test_redis_pools(measured: Make, redis_server: Redis, kind: str) -> None:
     assert COUNT not in metrics.scraped().samples
 
 
-def test_pools_are_not_cut_without_metrics(recorder: Any) -> None:
-    """Without metrics a pool's constructor is the library's own."""
-    before = psycopg_pool.ConnectionPool.__init__
+def times(found: Scraped, name: str) -> dict[str, float]:
+    """How many connections of a pool were made, had and given back."""
+    ends = ("create_time", "wait_time", "use_time")
+    return {
+        end: found.value(f"db_client_connection_{end}_seconds_count", db_client_connection_pool_name=name)
+        for end in ends
+    }
+
+
+def test_times_of_psycopg_pools(measured: Make, postgres: PostgreSQL) -> None:
+    """Making, having and using a connection is timed, each once; one that is not had or not made is not."""
+    recorder, metrics = measured()
     recorder.patch("psycopg_pool")
-    assert psycopg_pool.ConnectionPool.__init__ is before
+    with psycopg_pool.ConnectionPool(postgres.dsn, min_size=2, max_size=2, name="till", timeout=30) as made:
+        made.wait(30)
+        assert times(metrics.scraped(), "till") == {"create_time": 2, "wait_time": 0, "use_time": 0}
+        with made.connection() as first:
+            found = metrics.scraped()
+            assert times(found, "till") == {"create_time": 2, "wait_time": 1, "use_time": 0}
+            second = made.getconn()
+            with pytest.raises(psycopg_pool.PoolTimeout):
+                made.getconn(timeout=0.05)
+            made.putconn(conn=second)
+        with pytest.raises(ValueError, match="pool"):
+            made.putconn(first)
+    found = metrics.scraped()
+    assert times(found, "till") == {"create_time": 2, "wait_time": 2, "use_time": 2}
+    # The test's clock counts how often it is read: having one takes one read, using it what is read meanwhile.
+    assert found.value("db_client_connection_use_time_seconds_sum") > found.value(
+        "db_client_connection_wait_time_seconds_sum"
+    )
+    bounds = {float(labels["le"]) for labels in found.labels("db_client_connection_wait_time_seconds_bucket")}
+    assert bounds == {*DATABASE_BOUNDARIES, float("inf")}
+
+
+def test_times_of_asynchronous_psycopg_pools(measured: Make, postgres: PostgreSQL) -> None:
+    """The same of an asynchronous pool, and of one that keeps no connection, which says so."""
+    recorder, metrics = measured()
+    recorder.patch("psycopg_pool")
+
+    async def use(kind: str, **sizes: int) -> None:
+        made = getattr(psycopg_pool, kind)(postgres.dsn, name=kind, open=False, **sizes)
+        await made.open(wait=True, timeout=30)
+        for _ in range(3):
+            async with made.connection():
+                pass
+        if kind == "AsyncNullConnectionPool":
+            found = metrics.scraped()
+            assert found.value("db_client_connection_idle_max", db_client_connection_pool_name=kind) == 0
+            assert found.labels("db_client_connection_idle_max") == [{"db_client_connection_pool_name": kind}]
+        await made.close()
+
+    asyncio.run(use("AsyncConnectionPool", min_size=1, max_size=1))
+    asyncio.run(use("AsyncNullConnectionPool", min_size=0, max_size=1))
+    found = metrics.scraped()
+    assert times(found, "AsyncConnectionPool") == {"create_time": 1, "wait_time": 3, "use_time": 3}
+    # Waiting for such a pool makes a connection, which is not kept.
+    assert times(found, "AsyncNullConnectionPool") == {"create_time": 4, "wait_time": 3, "use_time": 3}
+
+
+@pytest.mark.parametrize("kind", ["ConnectionPool", "BlockingConnectionPool"])
+def test_times_of_redis_pools(measured: Make, redis_server: Redis, kind: str) -> None:
+    """Making, having and using a connection is timed, each once, and connecting it again is making it."""
+    recorder, metrics = measured()
+    recorder.patch("redis")
+    made = getattr(redis, kind)(host=redis_server.host, port=redis_server.port, max_connections=1)
+    client = redis.Redis(connection_pool=made)
+    name = f"{redis_server.host}:{redis_server.port}/0"
+    for _ in range(3):
+        client.ping()
+    assert times(metrics.scraped(), name) == {"create_time": 1, "wait_time": 3, "use_time": 3}
+    made.disconnect()
+    client.ping()
+    assert times(metrics.scraped(), name) == {"create_time": 2, "wait_time": 4, "use_time": 4}
+    made.disconnect()
+
+
+def test_waiting_for_a_redis_pool_is_given_up(measured: Make, redis_server: Redis) -> None:
+    """A pool that waits for connections tells how often that was given up, one that does not wait nothing."""
+    recorder, metrics = measured()
+    recorder.patch("redis")
+    options: dict[str, Any] = {"host": redis_server.host, "port": redis_server.port, "max_connections": 1}
+    waits, refuses = redis.BlockingConnectionPool(db=1, timeout=0.01, **options), redis.ConnectionPool(db=2, **options)
+    for made in (waits, refuses):
+        lent = made.get_connection(*ASKED)
+        for _ in range(2):
+            with pytest.raises(redis.ConnectionError):
+                made.get_connection(*ASKED)
+        made.release(lent)
+        made.disconnect()
+    told = metrics.scraped().samples["db_client_connection_timeouts_total"]
+    assert told == [({"db_client_connection_pool_name": f"{redis_server.host}:{redis_server.port}/1"}, 2)]
+
+
+@pytest.mark.parametrize("kind", ["ConnectionPool", "BlockingConnectionPool"])
+def test_times_of_asynchronous_redis_pools(measured: Make, redis_server: Redis, kind: str) -> None:
+    """The same of an asynchronous pool."""
+    asynchronous = pytest.importorskip("redis.asyncio")
+    recorder, metrics = measured()
+    recorder.patch("redis", "redis.asyncio")
+    options: dict[str, Any] = {"host": redis_server.host, "port": redis_server.port, "max_connections": 1}
+    if kind == "BlockingConnectionPool":
+        options["timeout"] = 0.01
+
+    async def use() -> None:
+        made = getattr(asynchronous, kind)(**options)
+        client = asynchronous.Redis(connection_pool=made)
+        for _ in range(3):
+            await client.ping()
+        lent = await made.get_connection(*ASKED)
+        with pytest.raises(redis.ConnectionError):
+            await made.get_connection(*ASKED)
+        await made.release(lent)
+        await made.disconnect()
+
+    asyncio.run(use())
+    found, name = metrics.scraped(), f"{redis_server.host}:{redis_server.port}/0"
+    assert times(found, name) == {"create_time": 1, "wait_time": 4, "use_time": 4}
+    if kind == "BlockingConnectionPool":
+        assert found.value("db_client_connection_timeouts_total", db_client_connection_pool_name=name) == 1
+
+
+def test_pools_are_not_cut_without_metrics(recorder: Any) -> None:
+    """Without metrics a pool has the library's own methods, but for the one whose waiting is a span."""
+    names = {
+        psycopg_pool.ConnectionPool: ("__init__", "putconn", "_connect"),
+        psycopg_pool.AsyncConnectionPool: ("__init__", "putconn", "_connect"),
+        redis.ConnectionPool: ("__init__", "get_connection", "release"),
+        redis.BlockingConnectionPool: ("__init__", "get_connection", "release"),
+        redis.Connection: ("connect",),
+    }
+    before = {cls: [getattr(cls, name) for name in of] for cls, of in names.items()}
+    recorder.patch("psycopg_pool")
+    recorder.patch("redis")
+    assert {cls: [getattr(cls, name) for name in of] for cls, of in names.items()} == before

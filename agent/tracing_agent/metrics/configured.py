@@ -10,6 +10,7 @@ from weakref import WeakValueDictionary
 from opentelemetry.trace import SpanKind
 
 from tracing_agent import __version__
+from tracing_agent.drivers.lent import Timing
 from tracing_agent.metrics import begin
 from tracing_agent.metrics.endpoint import Endpoint
 from tracing_agent.metrics.exposed import Latency, health
@@ -68,6 +69,7 @@ class Metrics:
         self._latency = Latency()
         self._interval: Any = None
         self._active.clear()
+        self.pools.forget()
 
     # -- into the engine --------------------------------------------------------------------------------------------
 
@@ -159,11 +161,14 @@ class Metrics:
         self._component = exporter
         self._interval = Interval(self.settings.interval / 1000)
 
-    def measure(self, spans: Sequence[Span]) -> None:
-        """Put ended spans into the instruments."""
-        measure = self._measures.measure
+    def measure(self, spans: Sequence[Span | Timing]) -> None:
+        """Put ended spans, and what took its time at pools, into the instruments."""
+        measure, timed = self._measures.measure, self.pools.measure
         for span in spans:
-            measure(span)
+            if type(span) is Timing:
+                timed(span)
+            else:
+                measure(span)
 
     def _read(self) -> Numbers:
         if self._numbers is None:

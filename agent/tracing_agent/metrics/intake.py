@@ -21,7 +21,10 @@ from tracing_agent.faults import WARN, fault, say
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from tracing_agent.drivers.lent import Timing
     from tracing_agent.trace.span import Span
+
+    Item = Span | Timing
 
 #: Spans that wait at most, from how many on the thread is woken, and for how many seconds fewer may wait.
 LIMIT, BATCH, LONGEST = 8192, 512, 5.0
@@ -35,8 +38,8 @@ class Work(Protocol):
     def prepare(self) -> None:
         """Import and make what measuring needs, once."""
 
-    def measure(self, spans: Sequence[Span]) -> None:
-        """Put the spans into the instruments."""
+    def measure(self, spans: Sequence[Item]) -> None:
+        """Put the items into the instruments."""
 
     def begin(self) -> None:
         """The thread has started."""
@@ -61,7 +64,7 @@ class Intake:
     def reset(self) -> None:
         """Start from nothing."""
         self.pid = os.getpid()
-        self.queue: deque[Span] = deque()
+        self.queue: deque[Item] = deque()
         self.lost = 0
         self.closed = self.started = self.prepared = self._sending = False
         self._may_start = [True]
@@ -75,8 +78,8 @@ class Intake:
 
     # -- the program's side -----------------------------------------------------------------------------------------
 
-    def offer(self, span: Span) -> None:
-        """Take an ended span."""
+    def offer(self, span: Item) -> None:
+        """Take an ended span, or what else was timed."""
         queue = self.queue
         length = len(queue)
         if length >= self.act_at:
@@ -84,7 +87,7 @@ class Intake:
         else:
             queue.append(span)
 
-    def _admit(self, span: Span, length: int) -> None:
+    def _admit(self, span: Item, length: int) -> None:
         if self.pid != os.getpid():
             self.on_fork()
             length = 0

@@ -1,4 +1,4 @@
-"""Pools of connections to databases, looked at when somebody collects: how many connections are idle and used.
+"""Pools of connections to databases: what they hold, looked at when somebody collects, and what took how long at them.
 
 Source: semantic conventions 1.44, "Database client metrics", "Connection pools" (development).
 """
@@ -10,6 +10,7 @@ from weakref import ref
 
 from opentelemetry.metrics import Observation
 
+from tracing_agent.drivers.lent import CREATE, TIMEOUT, USE, WAIT
 from tracing_agent.faults import fault
 
 if TYPE_CHECKING:
@@ -17,11 +18,20 @@ if TYPE_CHECKING:
 
     from opentelemetry.metrics import Meter
 
+    from tracing_agent.drivers.lent import Timing
     from tracing_agent.drivers.pooled import State
 
-# Pools looked at; a program that makes one for each request has others than these.
+# Pools looked at, and names of pools told apart; a program that makes one for each request has others than these.
 _POOLS_MAX = 256
 _PREFIX = "db.client.connection."
+_OVERFLOW = {"otel.metric.overflow": True}
+# The conventions give none; those of operations, as a wait is part of one.
+_BOUNDARIES = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10)
+_TIMES = {
+    CREATE: "The time it took to create a new connection.",
+    WAIT: "The time it took to obtain an open connection from the pool.",
+    USE: "The time between borrowing a connection and returning it to the pool.",
+}
 
 
 class Pools:
@@ -29,6 +39,13 @@ class Pools:
 
     def __init__(self) -> None:
         self._pools: dict[int, tuple[ref[Any], Callable[[Any], State]]] = {}
+        self.forget()
+
+    def forget(self) -> None:
+        """In a forked child: what was timed is the parent's."""
+        self._times: dict[str, Any] = {}
+        self._named: dict[str, dict[str, Any]] = {}
+        self._given_up: dict[str, int] = {}
 
     def add(self, pool: Any, look: Callable[[Any], State]) -> None:
         """A pool was made."""
@@ -47,6 +64,21 @@ class Pools:
                 except Exception as error:
                     fault(f"the metrics of {type(pool).__qualname__}", error)
         return found
+
+    def measure(self, timing: Timing) -> None:
+        """Put into the instruments what took its time."""
+        name = timing.pool
+        if timing.what == TIMEOUT:
+            if name in self._given_up or len(self._given_up) < _POOLS_MAX:
+                self._given_up[name] = self._given_up.get(name, 0) + 1
+            return
+        attributes = self._named.get(name)
+        if attributes is None:
+            attributes = _OVERFLOW
+            if len(self._named) < _POOLS_MAX:
+                attributes = self._named[name] = _named(name)
+        # The clock may have been set back meanwhile.
+        self._times[timing.what](max(0, timing._end_time - timing._start_time) / 1e9, attributes)
 
     def observe(self, meter: Meter) -> None:
         """Make the instruments. Pools of one name are one in what they tell."""
@@ -71,9 +103,17 @@ class Pools:
         up_down(
             _PREFIX + "pending_requests", told(lambda state: state.pending), "{request}", "Waiting for a connection."
         )
-        meter.create_observable_counter(
-            _PREFIX + "timeouts", told(lambda state: state.timeouts), "{timeout}", "Waits that were given up."
-        )
+
+        def given_up(options: Any) -> Iterable[Observation]:
+            found = self._summed(lambda state: state.timeouts)
+            for name, count in list(self._given_up.items()):
+                found[name] = found.get(name, 0) + count
+            return [Observation(count, _named(name)) for name, count in found.items()]
+
+        meter.create_observable_counter(_PREFIX + "timeouts", [given_up], "{timeout}", "Waits that were given up.")
+        for end, what in _TIMES.items():
+            made = meter.create_histogram(_PREFIX + end, "s", what, explicit_bucket_boundaries_advisory=_BOUNDARIES)
+            self._times[end] = made.record
 
     def _summed(self, of: Callable[[State], int | None]) -> dict[str, int]:
         found: dict[str, int] = {}
