@@ -79,3 +79,51 @@ def test_polls(measured: Make, log: Log, sampler: sampling.Sampler) -> None:
     assert found.value(CONSUMED, messaging_operation_name="poll") == found.value(CONSUMED) == 3
     assert found.value(PROCESS, messaging_operation_name="process") == 3
     assert found.value(DURATION, messaging_operation_name="poll", messaging_operation_type="receive") == polls
+
+
+GOOD = ("traceparent", b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+BAD = ("traceparent", b"00-nonsense")
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS, ids=lambda sampler: sampler.get_description())
+@pytest.mark.parametrize("way", ["loop", "next", "poll"])
+def test_contexts_that_come_with_messages(
+    measured: Make, log: Log, sampler: sampling.Sampler, way: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The context of a message counts as read or as unreadable once, in whatever way it is consumed, and nothing else
+    counts; one that goes out counts as written.
+    """
+    from messaging.log import poll
+
+    recorder, metrics = measured(sampler)
+    headers: list[list[Any]] = [
+        [GOOD],
+        [BAD, ("other", b"x")],
+        [],
+        [("baggage", b"a=b")],
+        [GOOD, ("tracestate", b"x=y")],
+    ]
+    for given in headers:
+        log.write(b"m", headers=given)
+    recorder.patch("kafka")
+    consumer: Any = log.consumer(group_id=log.group)
+    seen = 0
+    while seen < len(headers):
+        if way == "poll":
+            for messages in poll(consumer).values():
+                seen += sum(1 for _ in messages)
+        elif way == "next":
+            next(consumer)
+            seen += 1
+        else:
+            for _ in consumer:
+                seen += 1
+                if seen == len(headers):
+                    break
+    consumer.close()
+    log.producer().send(log.topic, b"answer").get(30)
+    counts = {
+        (labels["direction"], labels["status"]): value
+        for labels, value in metrics.scraped().samples["otel_trace_context_propagated_total"]
+    }
+    assert counts == {("in", "success"): 2, ("in", "failure"): 1, ("out", "success"): 1, ("out", "failure"): 0}

@@ -35,7 +35,8 @@ def polled(operation: Operation, consumers: Consumers, describe: Describe, faile
 
     def wrap(original: Any, engine: Engine) -> Any:
         breaker, clock, each = operation.breaker, engine.clock, settings_of(engine).polled
-        fault, state_of, record = breaker.fault, consumers.states(engine), recorder(operation, engine, describe, failed)
+        fault, state_of, count = breaker.fault, consumers.states(engine), consumers.counted(engine)
+        record = recorder(operation, engine, describe, failed, count)
 
         def wrapper(self: Any, *args: Any, **kwargs: Any) -> Any:
             state = None
@@ -66,8 +67,17 @@ def polled(operation: Operation, consumers: Consumers, describe: Describe, faile
     return wrap
 
 
-def recorder(operation: Operation, engine: Engine, describe: Describe, failed: Failed) -> Callable[..., None]:
-    """The function that records a poll, begun at a time, that gave a batch or raised; it never fails the poll."""
+def recorder(
+    operation: Operation,
+    engine: Engine,
+    describe: Describe,
+    failed: Failed,
+    count: Callable[[Any], Any] | None,
+) -> Callable[..., None]:
+    """The function that records a poll, begun at a time, that gave a batch or raised; it never fails the poll.
+
+    ``count`` is called with each message, unless it is None.
+    """
     begin, fault = beginner(engine, operation), operation.breaker.fault
 
     def record(state: Consumption, since: int, batch: Any, error: BaseException | None) -> None:
@@ -81,6 +91,10 @@ def recorder(operation: Operation, engine: Engine, describe: Describe, failed: F
             state.client.stamp(span)
             if batch:
                 describe(span, batch, state.client, engine.carrier)
+                if count is not None:
+                    for messages in batch.values():
+                        for message in messages:
+                            count(message)
             if engine.deferred:
                 span = admit(engine, span)
             if span.recording:

@@ -88,11 +88,16 @@ class Consumers:
         self._known = known
         self._processing: dict[Engine, Processing] = {}
 
+    def counted(self, engine: Engine) -> Callable[[Any], Any] | None:
+        """What reads and counts the headers of a message that comes; None where nothing is measured."""
+        return None if engine.metrics is None else engine.metrics.propagated.messages(self._headers)
+
     def states(self, engine: Engine) -> Callable[[Any], Consumption]:
         """The function that gives the state of a consumer under ``engine``."""
         processing = self._processing.get(engine)
         if processing is None:
-            processing = Processing(engine, self._operation, self._describe, self._headers)
+            headers = self.counted(engine) or self._headers
+            processing = Processing(engine, self._operation, self._describe, headers)
             self._processing[engine] = processing
             if engine.metrics is not None:
                 processing.polled = Polled(engine, self._operation, self._describe, self._headers)

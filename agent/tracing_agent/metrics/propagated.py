@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tracing_agent.trace.headers import Headers
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -18,7 +20,9 @@ class Propagated:
 
     def __init__(self, carrier: Carrier) -> None:
         self.read = self.unreadable = self.written = self.unwritten = 0
+        self._format = carrier.format
         names = [name for name in (carrier.format.fields if carrier.format else ()) if name not in _COMPANIONS]
+        self._names = names
         # As ASGI and as WSGI have the names of headers.
         self.fields = (
             *(name.encode() for name in names),
@@ -44,6 +48,21 @@ class Propagated:
             elif any(field in headers for field in self.fields):
                 self.unreadable += 1
             return found
+
+        return counted
+
+    def messages(self, headers: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        """``headers``, which gives what came with a message that is handed to the program, counted."""
+
+        def counted(message: Any) -> Any:
+            given = headers(message)
+            if given and self._format is not None:
+                values = Headers(given).values
+                if self._format.extract(values) is not None:
+                    self.read += 1
+                elif any(map(values, self._names)):
+                    self.unreadable += 1
+            return given
 
         return counted
 
