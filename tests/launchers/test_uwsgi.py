@@ -32,6 +32,8 @@ SERVERS = {
 def test_workers(server: str, sink: Sink, tmp_path: Path) -> None:
     """User-pain rows 4 and 27: every request gives one span, from the worker that served it, also at its end."""
     needs("pyuwsgi")
+    if server == "--py-call-osafterfork" and sys.version_info >= (3, 14):
+        pytest.skip("uWSGI 2.0.30 aborts its workers on Python 3.14, untraced too: it unlocks what it has not locked")
     fifo = tmp_path / "fifo"
     command = [*UWSGI, "--master-fifo", str(fifo), *SERVERS[server]]
     with launched(*command, cwd=write(tmp_path), sink=sink, OTEL_SERVICE_NAME="shop") as running:
