@@ -17,7 +17,7 @@ IDLE, TABLES, IGNORED, MORE = range(4)
 START, SEEK, WITHS, TABLE, INTO, WITH, OBJECT, COMMAND, NAMED, PHRASE = range(4, 14)
 
 # Expected inside parentheses (IDLE where not named), and after a name or the parentheses (the same where not named).
-_INSIDE = {TABLE: TABLE, IGNORED: IGNORED, START: START, WITHS: START}
+INSIDE = {TABLE: TABLE, IGNORED: IGNORED, START: START, WITHS: START}
 AFTER = {TABLE: TABLES, INTO: IDLE, START: IDLE}
 
 _READING = frozenset(("SELECT", "UPDATE", "DELETE"))
@@ -33,7 +33,7 @@ def _select(reader: Reader, token: str, _at: int) -> None:
 
 def _from(reader: Reader, _token: str, at: int) -> None:
     # Neither IS DISTINCT FROM nor EXTRACT(… FROM …), which stands in parentheses of its own, names a table.
-    if reader.verb in _READING and reader.before(at) != reader.distinct_at:
+    if reader.verb in _READING and (reader.distinct_at < 0 or reader.before(at) != reader.distinct_at):
         reader.clause = TABLE
 
 
@@ -81,34 +81,8 @@ def _in(reader: Reader, _token: str, at: int) -> None:
     reader.in_at = at
 
 
-def _boolean(reader: Reader, _token: str, at: int) -> None:
-    reader.tokens[at] = "?"
-
-
-def _open(reader: Reader, _token: str, at: int) -> None:
-    clause, verb = reader.clause, reader.verb
-    after = IGNORED if clause == COMMAND and verb == "COPY" else AFTER.get(clause, clause)
-    reader.outer.append((after, verb, at if at - reader.in_at <= 2 else -1))
-    reader.clause = _INSIDE.get(clause, IDLE)
-    if clause != TABLE:
-        reader.verb = ""
-
-
-def _close(reader: Reader, _token: str, at: int) -> None:
-    if reader.outer:
-        reader.clause, reader.verb, opening = reader.outer.pop()
-        if opening >= 0:
-            reader.collapse(opening, at)
-
-
-def _comma(reader: Reader, _token: str, _at: int) -> None:
-    clause = reader.clause
-    if clause == TABLES:
-        reader.clause = TABLE
-    elif clause == WITHS:
-        reader.clause = WITH
-    elif clause == MORE:
-        reader.clause = NAMED
+def _boolean(reader: Reader, token: str, at: int) -> None:
+    reader.tokens[at] = reader.tokens[at][: -len(token)] + "?"
 
 
 def _semicolon(reader: Reader, _token: str, _at: int) -> None:
@@ -133,8 +107,4 @@ _BY_WORD: dict[str, Callable[[Reader, str, int], None]] = dict.fromkeys(words.CL
     "TRUE": _boolean,
     "FALSE": _boolean,
 }
-ACTIONS = (
-    _BY_WORD
-    | {word.lower(): action for word, action in _BY_WORD.items()}
-    | {"(": _open, ")": _close, ",": _comma, ", ": _comma, ";": _semicolon}
-)
+ACTIONS = _BY_WORD | {word.lower(): action for word, action in _BY_WORD.items()} | {";": _semicolon}

@@ -9,6 +9,7 @@ from tracing_agent.semconv.sql_clauses import (
     COMMAND,
     IDLE,
     IGNORED,
+    INSIDE,
     INTO,
     MORE,
     NAMED,
@@ -21,21 +22,32 @@ from tracing_agent.semconv.sql_clauses import (
     WITH,
     WITHS,
 )
-
-# What a token is by its first character; a word where not named.
-_GAP, _LITERAL, _PREFIX, _MIXED = range(4)
-_LEADS = (
-    dict.fromkeys((chr(code) for code in range(128) if not chr(code).isalpha() and code != 0x5F), _GAP)
-    | dict.fromkeys("'0123456789", _LITERAL)
-    | dict.fromkeys("eEbBxXnNuU", _PREFIX)
-    | dict.fromkeys('-+./$"`[,', _MIXED)
+from tracing_agent.semconv.sql_kinds import (
+    CLOSE,
+    COMMA,
+    DIGIT,
+    GAP,
+    KNOWN,
+    KNOWN_LENGTH,
+    KNOWN_MOST,
+    LEADS,
+    LITERALS,
+    MASKED,
+    MIXED,
+    OPEN,
+    PREFIX,
+    WORD,
 )
+from tracing_agent.semconv.sql_tokens import LEAD
+
+# The last characters of whitespace, operators and commas.
+_ENDS = " \t\n\r\f\v=<>*|&^~!{},"
 
 
 class Reader:
     """One text being read; `tokens` is changed in place, `parts` is the summary's words."""
 
-    __slots__ = ("clause", "distinct_at", "in_at", "outer", "parts", "routine", "tokens", "verb", "withs")
+    __slots__ = ("clause", "distinct_at", "in_at", "opened", "outer", "parts", "routine", "tokens", "verb", "withs")
 
     def __init__(self, tokens: list[str]) -> None:
         self.tokens = tokens
@@ -45,35 +57,101 @@ class Reader:
         self.clause = START
         self.verb = ""
         self.routine = False
-        self.in_at = self.distinct_at = -9
+        self.in_at = self.distinct_at = self.opened = -9
 
     def read(self) -> None:
-        actions, leads, tokens = ACTIONS.get, _LEADS.get, self.tokens
-        for at, token in enumerate(tokens):
-            if token == " ":
+        tokens, outer, masked, literals = self.tokens, self.outer, MASKED, LITERALS
+        gap, word, digit, comma, opening, closing = GAP, WORD, DIGIT, COMMA, OPEN, CLOSE
+        for at, kind in enumerate(map(KNOWN.get, tokens)):
+            if kind is gap:
                 continue
-            action = actions(token)
-            if action is None:
-                lead = leads(token[0])
-                if lead == _PREFIX:
-                    lead = _LITERAL if "'" in token[:3] else None
-                if lead is None:
-                    action = actions(token.upper())
-                    if action is None:
-                        if self.clause > MORE:
-                            self.name(token)
-                        continue
-                elif lead == _LITERAL:
-                    tokens[at] = "?"
+            if kind is closing:
+                if outer:
+                    self.close(at)
+                continue
+            token = tokens[at]
+            # Where no clause expects anything, as almost everywhere, neither words nor commas matter.
+            if self.clause:
+                if token[0] == ",":
+                    self.comma()
+                if kind is word:
                     if self.clause > MORE:
-                        self.literal(token)
+                        self.name(token.lstrip(LEAD))
                     continue
-                elif lead == _GAP:
-                    continue
+            elif kind is word or kind is comma:
+                continue
+            elif kind is digit:
+                tokens[at] = masked[token]
+                continue
+            if kind is opening:
+                self.open(at)
+            elif kind is None or kind is digit:
+                # Without the gap before it, which stays.
+                bare = token.lstrip(LEAD)
+                if bare and bare[0] in literals:
+                    if self.clause > MORE:
+                        self.literal(bare)
+                    tokens[at] = token[: -len(bare)] + "?"
                 else:
-                    self.mixed(token, at)
-                    continue
-            action(self, token, at)
+                    self.unknown(bare, at)
+            elif kind is not comma:
+                kind(self, token.lstrip(LEAD), at)
+
+    def unknown(self, token: str, at: int) -> None:
+        """A token that its first character does not tell for a literal, or nothing but a gap."""
+        kind = LEADS.get(token[0], WORD) if token else GAP
+        if kind is WORD or (kind is PREFIX and "'" not in token[:3]):
+            action = ACTIONS.get(token.upper())
+            if action is not None:
+                action(self, token, at)
+                return
+            if self.clause > MORE:
+                self.name(token)
+            self.learn(at, WORD)
+        elif kind is MIXED:
+            self.mixed(token, at)
+        elif kind is GAP:
+            self.learn(at, GAP)
+        else:
+            if self.clause > MORE:
+                self.literal(token)
+            self.tokens[at] = "?"
+
+    def learn(self, at: int, kind: int) -> None:
+        """From now on the token at `at` is known, for a name or for a gap (for a comma where it begins with one)."""
+        token = self.tokens[at]
+        if len(token) <= KNOWN_LENGTH and len(KNOWN) < KNOWN_MOST:
+            KNOWN[token] = COMMA if kind is GAP and token[0] == "," else kind
+
+    def open(self, at: int) -> None:
+        """What is expected inside these parentheses, and behind them."""
+        clause, verb = self.clause, self.verb
+        opening = at if at - self.in_at <= 2 and self.lists(at) else -1
+        self.opened = at
+        if clause:
+            after = IGNORED if clause == COMMAND and verb == "COPY" else AFTER.get(clause, clause)
+            self.outer.append((after, verb, opening))
+            self.clause = INSIDE.get(clause, IDLE)
+            if clause == TABLE:
+                return
+        else:
+            self.outer.append((clause, verb, opening))
+        self.verb = ""
+
+    def close(self, at: int) -> None:
+        self.clause, self.verb, opening = self.outer.pop()
+        # What holds parentheses of its own is no list of literals.
+        if opening >= 0 and opening == self.opened:
+            self.collapse(opening, at)
+
+    def comma(self) -> None:
+        clause = self.clause
+        if clause == TABLES:
+            self.clause = TABLE
+        elif clause == WITHS:
+            self.clause = WITH
+        elif clause == MORE:
+            self.clause = NAMED
 
     def literal(self, token: str) -> None:
         """A literal where a name counts."""
@@ -87,21 +165,23 @@ class Reader:
     def mixed(self, token: str, at: int) -> None:
         """A token whose first character does not tell alone what it is."""
         lead = token[0]
-        if lead == ",":
-            ACTIONS[","](self, token, at)
-        elif token.startswith(("--", "/*")):
+        if token.startswith(("--", "/*")):
             self.comment(at)
         elif lead in '"`':
             if token.find(lead, 1) < 0:
                 self.tokens[at] = "?"
-            elif self.clause > MORE:
+                return
+            if self.clause > MORE:
                 self.name(token)
+            self.learn(at, WORD)
         elif lead == "[":
             if len(token) > 1 and self.clause > MORE:
                 self.name(token)
         elif lead == "$":
             if token.find("$", 1) > 0:
                 self.tokens[at] = "?"
+            else:
+                self.learn(at, GAP)
         elif len(token) > 1:
             self.tokens[at] = "?"
 
@@ -112,7 +192,9 @@ class Reader:
         tokens[at] = " " if joins else ""
 
     def before(self, at: int) -> int:
-        """Where the last token before `at` stands that is neither whitespace nor comment."""
+        """Where the last token before the word at `at` stands that is neither whitespace nor comment."""
+        if self.tokens[at].lstrip()[:1] in LEAD:
+            return at
         while at > 0:
             at -= 1
             if self.tokens[at].strip():
@@ -195,15 +277,15 @@ class Reader:
         else:
             self.clause = IGNORED
 
+    def lists(self, at: int) -> bool:
+        """Whether the parenthesis at `at`, one or two tokens behind an IN, opens its list: one may be between."""
+        if at - self.in_at < 2:
+            return True
+        between = self.tokens[at - 1]
+        return self.tokens[at] == "(" and not (between[:1] in LEAD and between[-1:] not in _ENDS)
+
     def collapse(self, opening: int, closing: int) -> None:
         """`IN (?, ?, ?)` to `IN (?)`."""
-        tokens = self.tokens
-        literals = 0
-        for at in range(opening + 1, closing):
-            token = tokens[at]
-            if token == "?":
-                literals += 1
-            elif token and token != ", " and token.strip(", \t\r\n\f\v"):
-                return
-        if literals:
-            tokens[opening + 1 : closing] = ["?"] + [""] * (closing - opening - 2)
+        items = "".join(self.tokens[opening + 1 : closing])
+        if "?" in items and not items.strip("?, \t\r\n\f\v"):
+            self.tokens[opening + 1 : closing] = ["?"] + [""] * (closing - opening - 2)
