@@ -11,11 +11,14 @@ from typing import Any, NamedTuple
 import pytest
 from opentelemetry import trace
 
+from metrics.exposed import Measured
 from support.recorder import Recorder
 from tracing_agent.config import Settings
 from tracing_agent.drivers.sending import SENDING
 from tracing_agent.faults import fault
 from tracing_agent.operation import BREAKERS
+from tracing_agent.sampling.configured import engine_of, sampler_of
+from tracing_agent.semconv import sql_kinds
 from tracing_agent.semconv.db_settings import DatabaseSettings
 from tracing_agent.semconv.http import HttpSettings
 from tracing_agent.semconv.messaging_settings import MessagingSettings
@@ -32,11 +35,17 @@ SETTINGS = Settings(
 )
 
 
+_measured: list[Measured] = []
+# This table is not empty at first.
+_AT_FIRST = dict(sql_kinds.KNOWN)
+
+
 class Program(NamedTuple):
     """``run`` gives what the program saw, as values to compare. ``server`` is the fixture of what it is called with.
 
     ``patched`` are the instrumentations with the modules that bring them in. Where other programs reach most of what
-    this one does, ``only`` is what is of interest here, by the beginning of the name.
+    this one does, ``only`` is what is of interest here, by the beginning of the name. Where it has ``pools``, by
+    the number of their types, its operations are measured; ``rules`` decide what is sampled.
     """
 
     name: str
@@ -46,6 +55,8 @@ class Program(NamedTuple):
     propagators: tuple[str, ...] = ("tracecontext", "baggage")
     comments: bool = False
     only: tuple[str, ...] = ("",)
+    pools: int = 0
+    rules: str = ""
 
     def at(self, request: pytest.FixtureRequest) -> Program:
         """The same with its server."""
@@ -76,7 +87,10 @@ class Run:
 @contextmanager
 def traced(program: Program) -> Iterator[Recorder]:
     """The program's libraries are patched as `Agent.instrument` does it, with settings that ask for everything."""
-    recorder = Recorder(propagators=program.propagators)
+    sampling = Settings({"OTEL_PYTHON_TRACES_RULES": program.rules}).sampling
+    recorder = Recorder(sampler_of(sampling, str), propagators=program.propagators, made=engine_of(sampling))
+    if program.pools:
+        _measured.append(Measured(recorder.provider))
     engine, patched = recorder.engine, program.patched
     try:
         engine.database = DatabaseSettings(True, True, program.comments)
@@ -93,7 +107,14 @@ def traced(program: Program) -> Iterator[Recorder]:
                 fault(f"patching {library}", error)
         yield recorder
     finally:
+        _measured.clear()
         recorder.undo()
+
+
+def collect() -> None:
+    """Called by programs whose operations are measured: their metrics are collected now."""
+    for measured in _measured:
+        measured.scraped()
 
 
 def forget() -> None:
@@ -104,6 +125,8 @@ def forget() -> None:
                 # What is written in small letters changes; numbers as text are no work.
                 if key.startswith("_") and not key.startswith("__") and key.islower() and key != "_codes":
                     _empty(value)
+    sql_kinds.KNOWN.clear()
+    sql_kinds.KNOWN.update(_AT_FIRST)
     for breaker in BREAKERS.values():
         breaker.count, breaker.open, breaker.last = 0, False, ""
 

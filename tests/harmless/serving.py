@@ -175,6 +175,8 @@ async def _socket(app: Any) -> list[Any]:
     return sent
 
 
+# Known only once the request was described.
+_RULES = "keep header:user-agent=*; keep header:content-type=text/*"
 _ASGI = (("starlette", "starlette.applications"), ("fastapi", "fastapi"))
 
 PROGRAMS = (
@@ -183,4 +185,6 @@ PROGRAMS = (
     Program(
         "asgi-b3", with_asgi, _ASGI, propagators=("b3", "tracecontext", "baggage"), only=("tracing_agent.drivers",)
     ),
+    Program("flask-rules", with_flask, (("flask", "flask"),), only=("tracing_agent.drivers",), rules=_RULES),
+    Program("asgi-rules", with_asgi, _ASGI, only=("tracing_agent.drivers",), rules=_RULES),
 )

@@ -15,7 +15,7 @@ from redis.backoff import NoBackoff
 
 from databases.postgresql.kinds import done, items, within
 from databases.redis.kinds import VERSION, close
-from harmless.program import Program
+from harmless.program import Program, collect
 from services import PostgreSQL, Redis, RedisCluster
 
 _ADDRESS = re.compile(r"0x[0-9a-f]+|:\d{4,5}|pid \d+|backend \d+")
@@ -121,6 +121,31 @@ async def _broken_pipeline(connection: Any) -> None:
         await done(connection.execute("SELECT 2"))
 
 
+def with_pools(server: PostgreSQL) -> list[str]:
+    """Pools that lend, run out, and make connections, by the sync and the async classes."""
+
+    async def run() -> list[Any]:
+        return [*await _lending(server, ""), *await _lending(server, "Async")]
+
+    return plain(asyncio.run(run()))
+
+
+async def _lending(server: PostgreSQL, prefix: str) -> list[Any]:
+    seen: list[Any] = []
+    for kind, least in (("ConnectionPool", 1), ("NullConnectionPool", 0)):
+        pool = getattr(psycopg_pool, f"{prefix}{kind}")(server.dsn, min_size=least, max_size=1, open=False, name=kind)
+        await done(pool.open())
+        async with within(pool):
+            async with within(pool.connection()) as connection:
+                seen.append(await done((await done(connection.execute("SELECT 5"))).fetchone()))
+                seen.append((await tried(pool.getconn, 0.01))[0])
+                collect()
+            lent = await done(pool.getconn())
+            await done(pool.putconn(lent))
+            seen.append(await tried(pool.putconn, None))
+    return seen
+
+
 # -- redis ------------------------------------------------------------------------------------------------------------
 
 
@@ -199,6 +224,32 @@ async def _commands(server: Redis, module: Any) -> list[Any]:
     return seen
 
 
+def with_redis_pools(server: Redis) -> list[str]:
+    """Pools that lend, wait, and run out, by the sync and the async client."""
+
+    async def run() -> list[Any]:
+        seen = await _lent(server, redis)
+        return seen if _OLD else [*seen, *await _lent(server, importlib.import_module("redis.asyncio"))]
+
+    return plain(asyncio.run(run()))
+
+
+async def _lent(server: Redis, module: Any) -> list[Any]:
+    seen: list[Any] = []
+    for kind, options in (("ConnectionPool", {}), ("BlockingConnectionPool", {"timeout": 0.01})):
+        pool = getattr(module, kind)(host=server.host, port=server.port, max_connections=1, **options)
+        client = module.Redis(connection_pool=pool)
+        seen.append(await tried(client.set, "lent", "1"))
+        collect()
+        async with within(client.pubsub()) as listening:
+            await done(listening.subscribe("news"))
+            seen.append((await tried(client.get, "lent"))[0])
+            collect()
+        seen.append(await tried(client.get, "lent"))
+        await done(pool.disconnect())
+    return seen
+
+
 def with_cluster(server: RedisCluster) -> list[str]:
     """Commands and pipelines of a cluster, by the sync and the async client."""
 
@@ -264,11 +315,14 @@ _COMMENTS = (
     "tracing_agent.semconv.sqlc",
 )
 _OURS = ("tracing_instrumentations",)
+_POOLS = ("tracing_instrumentations.psycopg_pool", "tracing_instrumentations._redis_pools")
 
 PROGRAMS = (
     Program("psycopg", with_psycopg, _POSTGRESQL, "postgres"),
     Program("psycopg-comments", with_psycopg, _POSTGRESQL, "postgres", comments=True, only=_COMMENTS),
+    Program("psycopg-pools", with_pools, _POSTGRESQL, "postgres", only=_POOLS, pools=4),
     Program("redis", with_redis, _CLIENTS, "redis_server"),
+    Program("redis-pools", with_redis_pools, _CLIENTS, "redis_server", only=_POOLS, pools=2),
     # Old versions have no asynchronous cluster client.
     *(
         [Program("redis-cluster", with_cluster, _CLIENTS, "redis_cluster", only=_OURS)]

@@ -62,7 +62,7 @@ def timed(breaker: Breaker, note: Note, failed: Failed | None = None, skip: Skip
         offer, clock = engine.metrics.intake.offer, engine.clock
 
         def wrapper(self: Any, *args: Any, **kwargs: Any) -> Any:
-            if breaker.open or (skip is not None and skip(self)):
+            if _skipped(breaker, skip, self):
                 return original(self, *args, **kwargs)
             start = clock()
             try:
@@ -88,7 +88,7 @@ def async_timed(breaker: Breaker, note: Note, failed: Failed | None = None, skip
         offer, clock = engine.metrics.intake.offer, engine.clock
 
         async def wrapper(self: Any, *args: Any, **kwargs: Any) -> Any:
-            if breaker.open or (skip is not None and skip(self)):
+            if _skipped(breaker, skip, self):
                 return await original(self, *args, **kwargs)
             start = clock()
             try:
@@ -148,6 +148,16 @@ def both(inner: Wrap, outer: Wrap) -> Wrap:
         return outer(inner(original, engine), engine)
 
     return wrap
+
+
+def _skipped(breaker: Breaker, skip: Skip | None, pool: Any) -> bool:
+    if breaker.open or skip is None:
+        return breaker.open
+    try:
+        return bool(skip(pool))
+    except Exception as error:
+        breaker.fault(error)
+        return True
 
 
 def _first(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
