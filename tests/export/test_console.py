@@ -7,7 +7,7 @@ import sys
 from typing import Any
 
 import pytest
-from opentelemetry.trace import NonRecordingSpan, SpanContext, StatusCode, TraceFlags, set_span_in_context
+from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, StatusCode, TraceFlags, set_span_in_context
 
 from export.pipelines import Exporting, Kept, exporting
 from support.recorder import CountedIds
@@ -78,6 +78,48 @@ def test_waterfall(traced: Traced, capsys: pytest.CaptureFixture[str]) -> None:
         "      connect                                |    ==                  |    1.0 ms\n"
         "    SELECT                                   |            ============|    6.0 ms\n"
     )
+
+
+def test_what_a_row_tells(traced: Traced, capsys: pytest.CaptureFixture[str]) -> None:
+    """Kind, status, the address called without credentials and query, database, and a status is not told twice."""
+    spans = [
+        ("GET /items", SpanKind.SERVER, {"http.response.status_code": 500, "error.type": "ValueError"}, "boom"),
+        (
+            "GET",
+            SpanKind.CLIENT,
+            {"http.response.status_code": 404, "url.full": "http://u:p@shop:8000/stock?key=1", "error.type": "404"},
+            "",
+        ),
+        ("SELECT items", SpanKind.CLIENT, {"db.system.name": "postgresql"}, None),
+        ("send orders", SpanKind.PRODUCER, {"messaging.system": "kafka"}, None),
+        ("process orders", SpanKind.CONSUMER, {}, None),
+        ("GET", SpanKind.CLIENT, {"url.full": "http://[no"}, None),
+    ]
+    for name, kind, attributes, error in spans:
+        span = traced.tracer.start_span(name, kind=kind, attributes=attributes, start_time=0)
+        if error is not None:
+            span.set_status(StatusCode.ERROR, error)
+        span.end(MS)
+    traced.show()
+    bar = f"|{'=' * 24}|    1.0 ms"
+    assert shown(capsys).splitlines()[1::2] == [
+        f"  GET /items 500                             {bar}  ERROR ValueError boom",
+        f"  > GET 404 shop:8000/stock                  {bar}  ERROR",
+        f"  > SELECT items postgresql                  {bar}",
+        f"  >> send orders                             {bar}",
+        f"  << process orders                          {bar}",
+        f"  > GET                                      {bar}",
+    ]
+
+
+def test_long_labels(traced: Traced, capsys: pytest.CaptureFixture[str]) -> None:
+    """The bars of a trace stand below each other as long as the labels leave room for them."""
+    root = traced.begin("root", 0)
+    traced.begin("a" * 50, 0, root).end(MS)
+    traced.begin("b" * 90, 0.5, root).end(MS)
+    root.end(MS)
+    traced.show()
+    assert [line.index("|") for line in shown(capsys).splitlines()[1:]] == [73, 73, 95]
 
 
 def test_interleaved(traced: Traced, capsys: pytest.CaptureFixture[str]) -> None:

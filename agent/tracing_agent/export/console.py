@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections import OrderedDict
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from tracing_agent.export.values import text, unsigned
 
@@ -20,7 +21,10 @@ if TYPE_CHECKING:
 #: are remembered, so that children which end later are told from those whose parent is still to come.
 HELD = 4096
 _BAR = 24
-_COLUMN = 44
+# The labels' column: as wide as its longest label, in these bounds.
+_COLUMN, _WIDEST = 44, 72
+#: What goes out, and what comes from a queue; a server's and an internal span stand for themselves.
+_DIRECTIONS = {"CLIENT": "> ", "PRODUCER": ">> ", "CONSUMER": "<< "}
 
 
 class ConsoleExporter:
@@ -104,7 +108,7 @@ def waterfall(spans: Sequence[Span], service: str, remark: str = "") -> list[str
     for span in sorted(spans, key=lambda span: starts[span.span_id]):
         children.setdefault(span.up if type(span.up) is int and span.up in starts else 0, []).append(span)
     head = f"trace {spans[0].trace.id:032x}  {service}  {_duration(total)}  {len(spans)} span{'s' * (len(spans) > 1)}"
-    lines = [head + (f"  ({remark})" if remark else "")]
+    rows = []
     stack = [(span, 1) for span in reversed(children.get(0, []))]
     while stack:
         span, depth = stack.pop()
@@ -112,10 +116,10 @@ def waterfall(spans: Sequence[Span], service: str, remark: str = "") -> list[str
         left = min((starts[span.span_id] - start) * _BAR // total, _BAR - 1)
         width = max(1, min(_BAR - left, round(took * _BAR / total)))
         bar = f"{' ' * left}{'=' * width}".ljust(_BAR)
-        name = "  " * depth + _printable(text(span._name))
-        lines.append(f"{name:<{_COLUMN}} |{bar}| {_duration(took):>9}{_error(span)}")
+        rows.append(("  " * depth + _printable(_label(span)), f"|{bar}| {_duration(took):>9}{_error(span)}"))
         stack += [(child, depth + 1) for child in reversed(children.get(span.span_id, []))]
-    return lines
+    column = min(max(_COLUMN, *(len(label) for label, _ in rows)), _WIDEST)
+    return [head + (f"  ({remark})" if remark else ""), *(f"{label:<{column}} {rest}" for label, rest in rows)]
 
 
 def _below(tops: Iterable[Span], children: dict[int, list[Span]]) -> list[Span]:
@@ -147,11 +151,36 @@ def _printable(name: str) -> str:
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in name)
 
 
+def _label(span: Span) -> str:
+    """Its direction and name, and what the viewer of `tracing-run watch` tells: status, address called, database."""
+    direction = span.kind.name
+    found = span._attributes.get
+    parts = [text(span._name), _status(span)]
+    if direction == "CLIENT":
+        parts.append(_address(text(found("url.full"))))
+    parts.append(text(found("db.system.name")))
+    return _DIRECTIONS.get(direction, "") + " ".join(part for part in parts if part)
+
+
+def _status(span: Span) -> str:
+    return text(span._attributes.get("http.response.status_code"))
+
+
+def _address(url: str) -> str:
+    """Host, port and path: credentials and query strings are nobody's business on a screen."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return ""
+    return parts.netloc.rpartition("@")[2] + parts.path
+
+
 def _error(span: Span) -> str:
     if span._status.status_code.name != "ERROR":
         return ""
     kind = text(span._attributes.get("error.type"))
-    return _printable(f"  ERROR {kind} {text(span._status.description)}".rstrip())
+    told = ["  ERROR", kind if kind != _status(span) else "", text(span._status.description)]
+    return _printable(" ".join(part for part in told if part))
 
 
 def _duration(nanoseconds: int) -> str:
