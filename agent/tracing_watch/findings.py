@@ -87,8 +87,6 @@ def errors(tree: Tree, micro: str) -> Weighed:
         top = origin
         while (parent := above.get(id(top))) is not None and parent.span.failure is not None:
             top = parent
-        if id(origin) not in above and len(tree.trace.spans) == 1:
-            continue
         failure = origin.span.failure
         what = ": ".join(part for part in (clean(failure.type), _short(failure.message, 80)) if part)
         told = f"began in {name(origin)}" + (f" ({what})" if what else "")

@@ -101,7 +101,9 @@ class Screen:
             return
         width = shutil.get_terminal_size((100, 24)).columns
         lines = waterfall(tree, width, self._style, self._full)
-        lines += remarks(findings(tree, self._style.glyphs.micro), width, self._style)
+        if len(tree.trace.spans) > 1:
+            # Of one span its own lines tell everything.
+            lines += remarks(findings(tree, self._style.glyphs.micro), width, self._style)
         self._write("\n".join(["", *lines, ""]))
 
     def _save(self, trace: Trace, tree: Tree) -> None:

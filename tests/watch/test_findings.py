@@ -145,6 +145,14 @@ def test_an_error_that_was_handled() -> None:
     assert texts(queries(3), "error") == []
 
 
+def test_an_error_of_a_single_span() -> None:
+    """Of a trace of one span too it is told where its error began, and nothing else."""
+    recording = Recording()
+    recording.span("GET /cart", SHOP, 0, 100, kind=Kind.SERVER, failure=Failure("ValueError", "no cart"))
+    assert texts(recording, "error") == ["began in shop: GET /cart (ValueError: no cart)"]
+    assert len(findings(grow(recording.trace()))) == 1
+
+
 def test_what_an_error_said_is_cut_visibly() -> None:
     """A long message is told as cut, so that no number in it reads as another one."""
     recording = queries(1)

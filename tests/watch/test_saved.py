@@ -128,6 +128,10 @@ def test_lines_for_machines() -> None:
     found = {document["services"][0]: document for document in map(json.loads, done.stdout.splitlines())}
     assert set(found) == {"shop", "till"}
     assert found["till"]["errors"] == 1
+    (span,) = found["till"]["spans"]
+    told = {"kind": "error", "text": "began in till: work (ValueError: bad sku)", "spans": [span["span_id"]]}
+    assert found["till"]["findings"] == [told]
+    assert found["shop"]["findings"] == []
     assert found["shop"]["root"] == "shop: work"
     assert {"trace_id", "duration_ms", "findings", "spans"} < set(found["shop"])
 
