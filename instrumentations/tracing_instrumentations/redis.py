@@ -22,7 +22,7 @@ from tracing_agent.drivers.call import TAKEN, noted
 from tracing_agent.drivers.exchange import Perhaps
 from tracing_agent.operation import DATABASE, Operation
 from tracing_agent.patching.targets import Target
-from tracing_agent.semconv.redis_text import redis_command
+from tracing_agent.semconv.redis_text import one_key, operation_name, redis_text
 from tracing_instrumentations import _redis_errors
 from tracing_instrumentations._redis_batch import Queue, active_client, batch, queue_of, routed_queue_of
 from tracing_instrumentations._redis_peer import PEER, connected, contacted, goes_to, last_contacted, node_of, peer_of
@@ -46,9 +46,11 @@ _SPECIAL = frozenset((*_PROCEDURES, *_WAITING))
 
 def said(span: Any, given: Any, args: Sequence[Any]) -> Any:
     """One command; gives what is to be known at its end."""
+    if one_key(span, args):
+        return given
     values = span.values
-    name, values["db.query.text"] = redis_command(args)
-    values["db.operation.name"] = span._name = name
+    values["db.query.text"] = redis_text(args)
+    values["db.operation.name"] = span._name = name = operation_name(args)
     word = name.upper()
     if word in _SPECIAL:
         if word in _PROCEDURES:
@@ -84,8 +86,11 @@ def sent(span: Any, queue: Queue, given: Any) -> Any:
 def command(span: Any, client: Any, *args: Any, **options: Any) -> Any:
     """A client, or a pipeline that watches keys, sends a command."""
     pool = client.connection_pool
-    (getattr(pool, PEER, None) or peer_of(pool)).stamp(span)
-    return said(span, client, args)
+    peer = getattr(pool, PEER, None) or peer_of(pool)
+    # As `Peer.stamp` and `said`, which would be two calls more of every command.
+    base, origin = span.origin, peer.origin
+    span.origin = origin if origin is not None and origin.engine is base.engine else peer.joined(base)
+    return client if one_key(span, args) else said(span, client, args)
 
 
 def pipeline(span: Any, client: Any, *more: Any, **options: Any) -> Any:

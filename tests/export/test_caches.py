@@ -10,14 +10,16 @@ from typing import Any
 import pytest
 
 from support.recorder import Recorder
-from tracing_agent.export.otlp import LONG, REMEMBERED, VALUES, Encoder
+from tracing_agent.export.otlp import Encoder
+from tracing_agent.export.otlp_memory import LONG, REMEMBERED, VALUES
 
 
 def remembered(encoder: Encoder) -> int:
     """Every entry of every cache."""
-    texts, ints = encoder._texts, encoder._ints
-    inner = sum(map(len, texts.values())) + sum(map(len, ints.values()))
-    return len(texts) + len(ints) + inner + len(encoder._names) + len(encoder._keys) + len(encoder._scopes)
+    memory = encoder.memory
+    texts, ints = memory.texts, memory.ints
+    inner = sum(len(table) + len(table._heads) for table in texts.values()) + sum(map(len, ints.values()))
+    return len(texts) + len(ints) + inner + len(memory.names) + len(memory.heads) + len(encoder._scopes)
 
 
 def encode(recorder: Recorder, encoder: Encoder, count: int, make: Any) -> Iterator[int]:
@@ -84,7 +86,7 @@ def test_one_key(recorder: Recorder) -> None:
     encoder = Encoder()
     *_, held = encode(recorder, encoder, 2000, value)
     assert held < VALUES + 10
-    assert all(f"user {index}" in encoder._texts["user.id"] for index in range(VALUES - 10))
+    assert all(f"user {index}" in encoder.memory.texts["user.id"] for index in range(VALUES - 10))
 
 
 def test_long_is_not_kept(recorder: Recorder) -> None:

@@ -253,7 +253,7 @@ def test_down_and_back(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFi
     with exporting(OtlpHttpExporter(found), timeout=0.3) as running:
         for name in "abc":
             health = sent(running, name)
-        assert health["failed"] == {"connection": 3} and health["down"] and health["retries"] > 3
+        assert health["failed"] == {"connection": 3} and health["down"] and health["retries"] > 0
         url = f"http://127.0.0.1:{port}/v1/traces"
         refused = f"{url}: connection refused; is a collector listening there?"
         assert capsys.readouterr().err == (

@@ -38,13 +38,14 @@ def call(operation: Operation, start: Start, end: End | None = None, failed: Fai
 
         def wrapper(*args: Any, **kwargs: Any) -> Any:
             try:
-                span = begin()
+                span: Any = begin()
                 if span is not None and span.recording:
-                    if start(span, *args, **kwargs) is TAKEN:
+                    # Without a dictionary of nothing: it would be copied.
+                    if (start(span, *args, **kwargs) if kwargs else start(span, *args)) is TAKEN:
                         withdraw(engine, span)
                         span = None
                     elif engine.deferred:
-                        span = admit(engine, span)  # type: ignore[arg-type]
+                        span = admit(engine, span)
             except Exception as error:
                 span = None
                 if not misfit(error):
@@ -52,14 +53,14 @@ def call(operation: Operation, start: Start, end: End | None = None, failed: Fai
             if span is None or not span.recording:
                 return original(*args, **kwargs)
             try:
-                result = original(*args, **kwargs)
+                result = original(*args, **kwargs) if kwargs else original(*args)
             except BaseException as error:
                 fail(span, error, fault, failed)
                 raise
             try:
                 if end is not None:
                     end(span, result)
-                span.origin.finish(span)  # type: ignore[union-attr,arg-type]
+                span.origin.finish(span)
             except Exception as error:
                 fault(error)
             return result
@@ -77,13 +78,14 @@ def coroutine(operation: Operation, start: Start, end: End | None = None, failed
 
         async def wrapper(*args: Any, **kwargs: Any) -> Any:
             try:
-                span = begin()
+                span: Any = begin()
                 if span is not None and span.recording:
-                    if start(span, *args, **kwargs) is TAKEN:
+                    # Without a dictionary of nothing: it would be copied.
+                    if (start(span, *args, **kwargs) if kwargs else start(span, *args)) is TAKEN:
                         withdraw(engine, span)
                         span = None
                     elif engine.deferred:
-                        span = admit(engine, span)  # type: ignore[arg-type]
+                        span = admit(engine, span)
             except Exception as error:
                 span = None
                 if not misfit(error):
@@ -91,14 +93,14 @@ def coroutine(operation: Operation, start: Start, end: End | None = None, failed
             if span is None or not span.recording:
                 return await original(*args, **kwargs)
             try:
-                result = await original(*args, **kwargs)
+                result = await (original(*args, **kwargs) if kwargs else original(*args))
             except BaseException as error:
                 fail(span, error, fault, failed)
                 raise
             try:
                 if end is not None:
                     end(span, result)
-                span.origin.finish(span)  # type: ignore[union-attr,arg-type]
+                span.origin.finish(span)
             except Exception as error:
                 fault(error)
             return result

@@ -93,23 +93,25 @@ def _leaf(operation: Operation, start: Start, end: End, failed: End) -> Wrap:
 
         def wrapper(*args: Any, **kwargs: Any) -> Any:
             # As `opened` and `closed`, without their calls: most commands go this way.
+            given = TAKEN
             try:
                 span: Any = begin()
                 if span is not None and span.recording:
-                    given = start(span, *args, **kwargs)
+                    # Without a dictionary of nothing: it would be copied.
+                    given = start(span, *args, **kwargs) if kwargs else start(span, *args)
                     if given is TAKEN:
                         withdraw(engine, span)
-                        span = None
                     elif engine.deferred and type(given) is not Perhaps:
                         span = admit(engine, span)
+                        given = given if span.recording else TAKEN
             except Exception as error:
-                span = None
+                given = TAKEN
                 if not misfit(error):
                     fault(error)
-            if span is None or not span.recording:
+            if given is TAKEN:
                 return original(*args, **kwargs)
             try:
-                result = original(*args, **kwargs)
+                result = original(*args, **kwargs) if kwargs else original(*args)
             except BaseException as error:
                 broke(span, given, error)
                 raise
@@ -167,23 +169,25 @@ def _async_leaf(operation: Operation, start: Start, end: End, failed: End) -> Wr
 
         async def wrapper(*args: Any, **kwargs: Any) -> Any:
             # As `opened` and `closed`, without their calls: most commands go this way.
+            given = TAKEN
             try:
                 span: Any = begin()
                 if span is not None and span.recording:
-                    given = start(span, *args, **kwargs)
+                    # Without a dictionary of nothing: it would be copied.
+                    given = start(span, *args, **kwargs) if kwargs else start(span, *args)
                     if given is TAKEN:
                         withdraw(engine, span)
-                        span = None
                     elif engine.deferred and type(given) is not Perhaps:
                         span = admit(engine, span)
+                        given = given if span.recording else TAKEN
             except Exception as error:
-                span = None
+                given = TAKEN
                 if not misfit(error):
                     fault(error)
-            if span is None or not span.recording:
+            if given is TAKEN:
                 return await original(*args, **kwargs)
             try:
-                result = await original(*args, **kwargs)
+                result = await (original(*args, **kwargs) if kwargs else original(*args))
             except BaseException as error:
                 broke(span, given, error)
                 raise

@@ -121,17 +121,13 @@ class Drain:
 
     def _take(self) -> Sequence[Span]:
         health, pop, since = self.health, self.queue.popleft, self.since
-        spans = []
+        # Nobody else takes from the queue meanwhile.
+        count = min(self.batch, len(self.queue))
         health.version += 1
-        try:
-            for _ in range(self.batch):
-                spans.append(pop())
-        except IndexError:
-            pass
-        count = len(spans)
+        spans = [pop() for _ in range(count)]
         health.taken += count
         if since:
-            spans = [span for span in spans if span.__dict__.get("begun", span._start_time) >= since]
+            spans = [span for span in spans if _begun(span) >= since]
             health.inherited += count - len(spans)
         health.version += 1
         if spans:
@@ -161,3 +157,9 @@ class Drain:
         unknown = self.health.sending()
         if unknown > 0:
             self.health.fail(unknown, "exporter fault", failure)
+
+
+def _begun(span: Span) -> int:
+    """When a span really began; not by its dictionary where it has none, as that would make one."""
+    begun: int = span.__dict__.get("begun", span._start_time) if span.rare else span._start_time
+    return begun

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
     from tracing_agent.trace.span import Span
 
+# More constants than any origin has.
+_CONSTANTS = 32
+
 
 class Limits:
     """The count and length limits of one provider."""
@@ -35,8 +38,9 @@ class Limits:
             for span in spans:
                 self._shorten(span, length)
         if count is not None:
+            few = count - _CONSTANTS
             for span in spans:
-                if len(span.values) + len(span.origin.attributes) > count:
+                if len(span.values) > few:
                     self._thin(span, count)
 
     def _shorten(self, span: Span, length: int) -> None:

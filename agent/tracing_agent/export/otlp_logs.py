@@ -30,6 +30,9 @@ class Entry:
     ``severity`` is OTLP's number from 1 to 24, 0 for none.
     """
 
+    #: As of a span that is like most.
+    rare = False
+
     def __init__(
         self,
         scope: InstrumentationScope,

@@ -70,5 +70,6 @@ def _unsampled(engine: Engine, trace: Trace, span_id: int, origin: Origin, name:
     span._name = name
     span.values = {}
     span._end_time = None
+    span.rare = False
     span._start_time = engine.clock()
     return span

@@ -56,9 +56,10 @@ class Peer:
         May be done again when more is known of the peer; not with one peer after another.
         """
         base, origin = span.origin, self.origin
-        span.origin = origin if origin is not None and origin.engine is base.engine else self._joined(base)
+        span.origin = origin if origin is not None and origin.engine is base.engine else self.joined(base)
 
-    def _joined(self, base: Origin) -> Origin:
+    def joined(self, base: Origin) -> Origin:
+        """What spans to this peer share, if others share ``base``."""
         attributes = {**base.attributes, **self.attributes}
         self.origin = origin = base.engine.origin(base.scope, base.kind, attributes, base.suppresses)
         return origin
@@ -104,7 +105,7 @@ def query(span: Span, peer: Peer, text: str, sanitise: bool) -> None:
     """SQL text goes to ``peer``: sanitised, or as given where its values travel apart from it. Names the span."""
     # As `Peer.stamp`, which is one call more of every query.
     base, origin = span.origin, peer.origin
-    span.origin = origin if origin is not None and origin.engine is base.engine else peer._joined(base)
+    span.origin = origin if origin is not None and origin.engine is base.engine else peer.joined(base)
     text, summary = analysed(text, sanitise)
     values = span.values
     values["db.query.text"] = text

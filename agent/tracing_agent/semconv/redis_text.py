@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tracing_agent.semconv.redis_shapes import Shape
+    from tracing_agent.trace.span import Span
 
 TEXT_LIMIT = 1_000
 NAME_LIMIT = 256
@@ -34,25 +35,34 @@ def _one_key(shape: Shape) -> int:
 
 
 _ONE_KEY = {name: most for name, shape in SHAPES.items() if (most := _one_key(shape))}
+# By the number of arguments, the command counted, and by name: what is behind the key.
+_BEHIND: tuple[dict[str, str], ...] = tuple(
+    {name: _TAILS[count - 2] for name, most in _ONE_KEY.items() if 2 <= count <= most + 1}
+    for count in range(len(_TAILS) + 2)
+)
 
 
-def redis_command(args: Sequence[Any]) -> tuple[str, str]:
-    """`operation_name` and `redis_text` of a command."""
-    # Most commands have one key, which can stand in the text as it is.
-    count = len(args)
-    if count >= 2:
+def one_key(span: Span, args: Sequence[Any]) -> bool:
+    """Say of `span` `operation_name` and `redis_text`, for a command with one key that can stand in the text as it is.
+
+    Most commands are of this kind. For others nothing is done, and the answer is False.
+    """
+    if 1 < len(args) < len(_BEHIND):
         name, key = args[0], args[1]
-        if (
-            type(name) is str
-            and count - 1 <= _ONE_KEY.get(name, 0)
-            and type(key) is str
-            and 0 < len(key) <= NAME_LIMIT
-            and " " not in key
-            and '"' not in key
-            and key.isprintable()
-        ):
-            return name, f"{name} {key}{_TAILS[count - 2]}"
-    return operation_name(args), redis_text(args)
+        if type(name) is str and type(key) is str:
+            behind = _BEHIND[len(args)].get(name)
+            if (
+                behind is not None
+                and 0 < len(key) <= NAME_LIMIT
+                and key.isprintable()
+                and " " not in key
+                and '"' not in key
+            ):
+                values = span.values
+                values["db.query.text"] = f"{name} {key}{behind}"
+                values["db.operation.name"] = span._name = name
+                return True
+    return False
 
 
 def redis_text(args: Sequence[Any]) -> str:

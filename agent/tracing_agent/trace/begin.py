@@ -9,6 +9,7 @@ from opentelemetry.trace import INVALID_SPAN, NonRecordingSpan, SpanKind
 from tracing_agent.propagation.remote import Remote
 from tracing_agent.trace.engine import DROP, SAMPLE, below, new
 from tracing_agent.trace.foreign import stands_for
+from tracing_agent.trace.ids import bits_of
 from tracing_agent.trace.rule import Facts, Undecided
 from tracing_agent.trace.sdk import BAGGAGE_KEY, SPAN_KEY, SUPPRESS_KEY, Context, attach, current, detach
 from tracing_agent.trace.span import RANDOM, SAMPLED, Dropped, SilentTrace, Span, Trace, span_context
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
     Begin = Callable[[], "Span | Dropped | None"]
 
+made: Callable[[type[Trace]], Trace] = object.__new__
+
 
 def beginner(engine: Engine, operation: Operation) -> Begin:
     """The function that begins ``operation``: takes nothing, so that an unrecorded call formats nothing.
@@ -31,7 +34,8 @@ def beginner(engine: Engine, operation: Operation) -> Begin:
     faults), a `Dropped` for a root that is not sampled.
     """
     breaker, name, mask, origin = operation.breaker, operation.name, operation.key, operation.origin(engine)
-    trace_id, span_id, clock = engine.ids.generate_trace_id, engine.ids.generate_span_id, engine.clock
+    bits, clock = bits_of(engine.ids), engine.clock
+    trace_id, span_id = engine.ids.generate_trace_id, engine.ids.generate_span_id
     rootless = operation.kind is SpanKind.CLIENT and not engine.root_clients
 
     def begin() -> Span | Dropped | None:
@@ -41,11 +45,15 @@ def beginner(engine: Engine, operation: Operation) -> Begin:
         up = context.get(SPAN_KEY)
         if context.get(SUPPRESS_KEY):
             return None
-        parented = engine.parented
+        parented, above = engine.parented, None
         if type(up) is Span:
             if up.origin.suppresses & mask:
                 return None
-            trace = up.trace if parented else engine.trace_for(up)
+            if parented:
+                trace, above = up.trace, up.span_id
+            else:
+                trace = engine.trace_for(up)
+                above = below(up, trace)
         elif type(up) is Dropped and (parented or up.trace.silent):
             return None
         else:
@@ -53,26 +61,35 @@ def beginner(engine: Engine, operation: Operation) -> Begin:
                 if mask and stands_for(up) & mask:
                     return None
                 up = engine.parent(context)
-            if up is None and rootless:
-                return None
-            rule = engine.rule
-            if up is None and rule is not None and rule.sampled:
-                # As `Engine.trace_for`, without its steps.
-                trace = Trace(trace_id(), engine.random | SAMPLED, "", True)
+            if up is None:
+                if rootless:
+                    return None
+                rule = engine.rule
+                if rule is not None and rule.sampled:
+                    # As `Engine.trace_for`, without its steps.
+                    trace = made(Trace)
+                    trace.id = bits(128) or 1 if bits else trace_id()
+                    trace.flags = engine.random | SAMPLED
+                    trace.state = trace.head = ""
+                    trace.recorded, trace.debug, trace.encoded = True, False, None
+                else:
+                    trace = engine.trace_for(up)
             else:
                 trace = engine.trace_for(up)
+                above = below(up, trace)
         engine.started += 1
         if not trace.recorded:
             engine.unsampled += 1
             return Dropped(trace, span_id())
         span = new(Span)
         span.trace = trace
-        span.span_id = span_id()
-        span.up = None if up is None else up.span_id if parented and type(up) is Span else below(up, trace)
+        span.span_id = bits(64) or 1 if bits else span_id()
+        span.up = above
         span.origin = origin
         span._name = name
         span.values = {}
         span._end_time = None
+        span.rare = False
         span._start_time = clock()
         return span
 
@@ -135,6 +152,7 @@ def receiver(engine: Engine, operation: Operation) -> Callable[[Any], Span | Dro
         span._name = name
         span.values = {}
         span._end_time = None
+        span.rare = False
         span._start_time = clock()
         return span
 

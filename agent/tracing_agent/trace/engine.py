@@ -165,7 +165,7 @@ class Engine:
             span._start_time = now = self.clock()
             if start_time is not None:
                 # When it really began tells a forked child whether it is its own.
-                span._start_time, span.__dict__["begun"] = start_time, now
+                span._start_time, span.__dict__["begun"], span.rare = start_time, now, True
             if self.carrier.copied is not None:
                 entries: Any = (current() if context is None else context).get(BAGGAGE_KEY)
                 self.carrier.copied.onto(span.set_attribute, entries or {})
@@ -221,6 +221,7 @@ class Engine:
         span.origin = origin
         span._name = name
         span._end_time = None
+        span.rare = False
         span.values = {}
         return span, result
 

@@ -33,6 +33,25 @@ class Handled(NamedTuple):
     time: int
 
 
+class Rare:
+    """A field that few spans have: in the instance's dictionary, which exists only then, so that ``rare`` tells."""
+
+    __slots__ = ("_default", "_name")
+
+    def __init__(self, default: Any) -> None:
+        self._default = default
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, span: Any, owner: Any = None) -> Any:
+        return span.__dict__.get(self._name, self._default) if span is not None and span.rare else self._default
+
+    def __set__(self, span: Any, value: Any) -> None:
+        span.__dict__[self._name] = value
+        span.rare = True
+
+
 class Readable(SDKSpan):
     """The fields of a span, and everything that is read off them.
 
@@ -41,7 +60,17 @@ class Readable(SDKSpan):
     loop that reschedules itself) would be kept alive as a whole.
     """
 
-    __slots__ = ("_end_time", "_name", "_start_time", "origin", "span_id", "trace", "up", "values")
+    __slots__ = (
+        "_end_time",
+        "_name",
+        "_start_time",
+        "origin",
+        "rare",
+        "span_id",
+        "trace",
+        "up",
+        "values",
+    )
 
     trace: Trace
     span_id: int
@@ -52,11 +81,13 @@ class Readable(SDKSpan):
 
     recording = True
     is_remote = False
-    # Rarely set: kept in the instance's dictionary, which exists only then.
-    _status = _UNSET
-    _events: Any = ()
-    _links: Any = ()
-    _dropped = 0
+    #: Whether any of the next four was set.
+    rare: bool
+    _status = Rare(_UNSET)
+    _events = Rare(())
+    _links = Rare(())
+    _dropped = Rare(0)
+    # Likewise, in the instance's dictionary, which exists only then, or when it is asked for.
     _record_exception = True
     _set_status_on_exception = True
     _trace_config = None
@@ -130,7 +161,8 @@ class Readable(SDKSpan):
 
     @property
     def dropped_attributes(self) -> int:
-        return self._dropped
+        dropped: int = self._dropped
+        return dropped
 
     @property
     def dropped_events(self) -> int:

@@ -148,7 +148,8 @@ class Span(Readable):
             sdk_logger.warning("Tried calling %s on an ended span.", "_add_event")
             return
         if type(self._events) is tuple:
-            self.__dict__.setdefault("_events", BoundedList(self.origin.engine.limits.max_events))
+            # Atomic: of two threads with the first one, the first makes the list for both.
+            self._events = self.__dict__.setdefault("_events", BoundedList(self.origin.engine.limits.max_events))
         self._events.append(event)
 
     def _add_link(self, link: Link) -> None:
@@ -156,7 +157,8 @@ class Span(Readable):
             sdk_logger.warning("Tried calling %s on an ended span.", "_add_link")
             return
         if type(self._links) is tuple:
-            self.__dict__.setdefault("_links", BoundedList(self.origin.engine.limits.max_links))
+            # Atomic: of two threads with the first one, the first makes the list for both.
+            self._links = self.__dict__.setdefault("_links", BoundedList(self.origin.engine.limits.max_links))
         self._links.append(link)
 
     def update_name(self, name: str) -> None:
