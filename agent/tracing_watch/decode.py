@@ -65,7 +65,8 @@ def _ids_to_base64(document: dict[str, list[dict[str, list[dict[str, list[dict[s
                 for holder in (span, *(links if isinstance(links, list) else ())):
                     for name in ID_FIELDS:
                         if name in holder:
-                            holder[name] = base64.b64encode(bytes.fromhex(str(holder[name]))).decode()
+                            # In the alphabet that protobuf reads; of the other one Python 3.15 warns.
+                            holder[name] = base64.urlsafe_b64encode(bytes.fromhex(str(holder[name]))).decode()
 
 
 def _decode(request: ExportTraceServiceRequest) -> Decoded:

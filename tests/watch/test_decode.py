@@ -78,6 +78,14 @@ def test_json_says_the_same_as_protobuf() -> None:
     assert decoded.spans[0].links == 1
 
 
+def test_ids_in_all_letters_of_base64() -> None:
+    """Ids come through JSON whole, and nothing is said of them."""
+    ids = {"traceId": "fbf" * 10 + "fb", "spanId": "fbffbf" * 2 + "fbff"}
+    document = {"resourceSpans": [{"scopeSpans": [{"spans": [{"name": "a", **ids}]}]}]}
+    (span,) = decode_json(json.dumps(document).encode()).spans
+    assert (span.trace_id, span.span_id) == tuple(ids.values())
+
+
 def test_all_kinds_of_attribute_values() -> None:
     """Lists, maps, bytes, and values that are not set become what they are in Python."""
 
