@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from confluent_kafka import Producer
 
-from messaging.log import PATIENCE, Log, poll, traceparent
+from messaging.log import PATIENCE, ConfluentProducer, Log, poll, traceparent
 from support.recorder import Recorder
 
 GOOD = traceparent(0xA, 0xB)
@@ -40,7 +39,7 @@ HEADERS: list[tuple[Any, tuple[int, int] | None]] = [
 
 def produce(log: Log) -> None:
     """Write a message for each of `HEADERS`."""
-    producer = Producer({"bootstrap.servers": log.bootstrap})
+    producer = ConfluentProducer({"bootstrap.servers": log.bootstrap})
     for number, (headers, _) in enumerate(HEADERS):
         producer.produce(log.topic, b"%d" % number, partition=0, headers=headers)
     assert producer.flush(PATIENCE) == 0
@@ -75,7 +74,7 @@ def test_every_batch_is_handed_out(log: Log, traced: Recorder) -> None:
 def test_other_formats_are_as_patient(log: Log, propagators: tuple[str, ...]) -> None:
     """Headers of the other formats that nobody can read are no obstacle either."""
     names = ["b3", "x-b3-traceid", "x-b3-spanid", "uber-trace-id", "x-amzn-trace-id", "ot-tracer-traceid"]
-    producer = Producer({"bootstrap.servers": log.bootstrap})
+    producer = ConfluentProducer({"bootstrap.servers": log.bootstrap})
     for value in (None, b"", b"\xff\xfe", b"0", b"x" * 5000):
         producer.produce(log.topic, b"v", partition=0, headers=[(name, value) for name in names])
     assert producer.flush(PATIENCE) == 0

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from confluent_kafka import Consumer, Producer, TopicPartition
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from messaging.log import PATIENCE, Log
+from messaging.log import PATIENCE, ConfluentConsumer, ConfluentPlace, ConfluentProducer, Log
 from support.recorder import Recorder
 
 
@@ -28,8 +27,8 @@ def test_there_and_back_again(log: Log, traced: Recorder) -> None:
     log.producer().send(log.topic, b"there", headers=[("kept", b"yes")]).get(PATIENCE)
     (sent,) = traced.spans()
 
-    source = Consumer({"bootstrap.servers": log.bootstrap, "group.id": log.group})
-    source.assign([TopicPartition(log.topic, 0, 0)])
+    source = ConfluentConsumer({"bootstrap.servers": log.bootstrap, "group.id": log.group})
+    source.assign([ConfluentPlace(log.topic, 0, 0)])
     message = source.poll(PATIENCE)
     assert message is not None
     headers = {name: value.decode() for name, value in message.headers()}
@@ -37,7 +36,7 @@ def test_there_and_back_again(log: Log, traced: Recorder) -> None:
     outgoing: dict[str, str] = {}
     with tracer.start_as_current_span("relay", propagator.extract(headers), SpanKind.CONSUMER):
         propagator.inject(outgoing)
-        relay = Producer({"bootstrap.servers": log.bootstrap})
+        relay = ConfluentProducer({"bootstrap.servers": log.bootstrap})
         relay.produce(log.topic, b"back", partition=0, headers=[(k, v.encode()) for k, v in outgoing.items()])
         assert relay.flush(PATIENCE) == 0
     source.close()
