@@ -45,27 +45,32 @@ def _text(value: bytes | None) -> str:
     return value.decode("utf-8", "replace") if value else ""
 
 
-def connecting(parse: Any) -> Any:
-    """The extractor of ``connect``: where to, as far as the arguments and the environment tell.
+def peer_given(parse: Any, conninfo: Any, options: Any) -> Peer:
+    """Where a connection will go, as far as its arguments and the environment tell.
 
     ``parse`` is psycopg's ``conninfo_to_dict``. Nothing but host, port and database is looked at.
     """
+    try:
+        given = {**parse(conninfo or ""), **options}
+    except Exception:
+        given = options  # psycopg will say what is wrong with it
+    host, port, database = (
+        str(given.get(name) or os.environ.get(variable) or "")
+        for name, variable in (("host", "PGHOST"), ("port", "PGPORT"), ("dbname", "PGDATABASE"))
+    )
+    host = host or str(given.get("hostaddr") or os.environ.get("PGHOSTADDR") or "")
+    if "," in host:
+        host = ""  # nobody can say yet which of them it will be
+    if host[:1] != "@":
+        host = host.rpartition("@")[2]  # what is before it is the end of a password that holds an @
+    return _postgresql.peer(host, int(port) if port.isdigit() else 0, database)
+
+
+def connecting(parse: Any) -> Any:
+    """The extractor of ``connect``, with `peer_given`."""
 
     def start(span: Any, cls: Any, conninfo: Any = "", *more: Any, **options: Any) -> None:
-        try:
-            given = {**parse(conninfo or ""), **options}
-        except Exception:
-            given = options  # psycopg will say what is wrong with it
-        host, port, database = (
-            str(given.get(name) or os.environ.get(variable) or "")
-            for name, variable in (("host", "PGHOST"), ("port", "PGPORT"), ("dbname", "PGDATABASE"))
-        )
-        host = host or str(given.get("hostaddr") or os.environ.get("PGHOSTADDR") or "")
-        if "," in host:
-            host = ""  # nobody can say yet which of them it will be
-        if host[:1] != "@":
-            host = host.rpartition("@")[2]  # what is before it is the end of a password that holds an @
-        peer = _postgresql.peer(host, int(port) if port.isdigit() else 0, database)
+        peer = peer_given(parse, conninfo, options)
         span.values.update(peer.attributes)
         db.operation(span, "connect", peer.target)
 

@@ -5,6 +5,7 @@ With metrics, what pools hold is told, and how long it took to have, make and us
 
 from __future__ import annotations
 
+from sys import modules
 from typing import TYPE_CHECKING, Any
 
 from tracing_agent.drivers.call import TAKEN, call, coroutine
@@ -23,12 +24,15 @@ from tracing_agent.drivers.pooled import State, pooled
 from tracing_agent.operation import Operation
 from tracing_agent.patching.targets import Target
 from tracing_instrumentations import _postgresql
+from tracing_instrumentations._psycopg_connect import peer_given
 
 if TYPE_CHECKING:
     from types import ModuleType
 
 # Pools that keep no connection that nobody uses.
 _NULL = frozenset(("NullConnectionPool", "AsyncNullConnectionPool"))
+#: On a pool: its arguments, and what they tell of where its connections go.
+_GOES = "_tracing_agent_goes"
 WAIT = Operation("psycopg_pool", "getconn", attributes=_postgresql.ATTRIBUTES)
 
 
@@ -37,8 +41,23 @@ def waiting(span: Any, pool: Any, *more: Any, **options: Any) -> Any:
     if pool._pool or span.up is None:
         return TAKEN
     span.values["db.client.connection.pool.name"] = pool.name
+    span.values.update(_goes(pool))
     span._name = f"getconn {pool.name}"
     return None
+
+
+def _goes(pool: Any) -> dict[str, Any]:
+    """Server and database of a pool's connections: read once from its arguments, unless functions give those."""
+    conninfo, options = pool.conninfo, pool.kwargs or {}
+    if callable(conninfo) or callable(options):
+        return {}
+    known = getattr(pool, _GOES, None)
+    if known is None or known[0] is not conninfo or known[1] is not pool.kwargs:
+        peer = peer_given(modules["psycopg"].conninfo.conninfo_to_dict, conninfo, options)
+        known = (conninfo, pool.kwargs, peer.attributes)
+        object.__setattr__(pool, _GOES, known)
+    found: dict[str, Any] = known[2]
+    return found
 
 
 def state(pool: Any) -> State:

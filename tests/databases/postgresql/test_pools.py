@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import psycopg
 import psycopg_pool
 import pytest
 
@@ -41,7 +42,7 @@ async def queued(pool: Any) -> None:
         await asyncio.sleep(0.001)
 
 
-def wait(parent: int, status: Any = "UNSET", **others: Any) -> dict[str, Any]:
+def wait(database: Database, parent: int, status: Any = "UNSET", **others: Any) -> dict[str, Any]:
     """The whole span of a wait, without its id."""
     return {
         "name": "getconn shop",
@@ -49,7 +50,7 @@ def wait(parent: int, status: Any = "UNSET", **others: Any) -> dict[str, Any]:
         "parent": parent,
         "scope": "tracing_instrumentations.psycopg_pool",
         "attributes": {
-            "db.system.name": "postgresql",
+            **database.peer,
             "db.client.connection.pool.name": "shop",
             **{key.replace("__", "."): value for key, value in others.items()},
         },
@@ -88,7 +89,48 @@ async def test_wait(database: Database, recorder: Recorder) -> None:
         await done(pool.putconn(first))
         assert await second is first
         await done(pool.putconn(first))
-    assert of_the_pool(recorder) == [wait(around.span_id)]
+    assert of_the_pool(recorder) == [wait(database, around.span_id)]
+
+
+async def waited(database: Database, recorder: Recorder, pool: Any) -> dict[str, Any]:
+    """The attributes of a wait in vain, but for the error."""
+    with recorder.tracer.start_as_current_span("request"), pytest.raises(psycopg_pool.PoolTimeout):
+        await getting(database, pool, timeout=0.01)
+    (span,) = of_the_pool(recorder)
+    del span["attributes"]["error.type"], span["attributes"]["db.client.connection.pool.name"]
+    found: dict[str, Any] = span["attributes"]
+    return found
+
+
+@scenario
+async def test_where_connections_go(database: Database, recorder: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wait tells the server as the pool's arguments have it, which are read once and again when they change."""
+    parsed: list[str] = []
+    parse = psycopg.conninfo.conninfo_to_dict
+
+    def noted(conninfo: str, **options: Any) -> Any:
+        parsed.append(conninfo)
+        return parse(conninfo, **options)
+
+    system = {"db.system.name": "postgresql"}
+    async with opened(database, recorder) as pool:
+        first = await done(pool.getconn())
+        monkeypatch.setattr(psycopg.conninfo, "conninfo_to_dict", noted)
+        assert await waited(database, recorder, pool) == database.peer
+        assert await waited(database, recorder, pool) == database.peer
+        assert len(parsed) == 1
+        pool.conninfo = "postgresql://shop:s3cret@db.example:6000/orders"
+        told = {"db.namespace": "orders", "server.address": "db.example", "server.port": 6000}
+        assert await waited(database, recorder, pool) == {**system, **told}
+        pool.kwargs = {"host": "standby.example", "password": "s3cret"}
+        assert await waited(database, recorder, pool) == {**system, **told, "server.address": "standby.example"}
+        assert len(parsed) == 3
+        pool.conninfo = lambda: pytest.fail("called")
+        assert await waited(database, recorder, pool) == system
+        pool.conninfo = "no conninfo s3cret"
+        pool.kwargs = None
+        assert "s3cret" not in str(await waited(database, recorder, pool))
+        await done(pool.putconn(first))
 
 
 @scenario
@@ -103,7 +145,7 @@ async def test_wait_in_vain(database: Database, recorder: Recorder) -> None:
             await getting(database, pool, timeout=0.01)
         await done(pool.putconn(first))
     status = ("ERROR", str(caught.value))
-    assert of_the_pool(recorder) == [wait(around.span_id, status, error__type="psycopg_pool.PoolTimeout")]
+    assert of_the_pool(recorder) == [wait(database, around.span_id, status, error__type="psycopg_pool.PoolTimeout")]
 
 
 @scenario
