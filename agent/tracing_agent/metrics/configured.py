@@ -66,6 +66,7 @@ class Metrics:
         self._reader: Any = None
         self._reports: Any = None
         self._numbers: Numbers | None = None
+        self._told = [0, 0]
         self._latency = Latency()
         self._interval: Any = None
         self._active.clear()
@@ -174,7 +175,7 @@ class Metrics:
         if self._numbers is None:
             from tracing_agent.metrics.health import Numbers
 
-            self._numbers = Numbers(self._provider, self._pipeline, self._measures.ended)
+            self._numbers = Numbers(self._provider, self._pipeline, self._measures.ended, self._told)
         return self._numbers
 
     def _collected(self, function: Callable[[], None]) -> Callable[[], None]:

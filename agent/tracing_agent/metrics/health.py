@@ -87,13 +87,19 @@ class Timed:
 
 
 class Numbers:
-    """The counts of one moment, as the conventions split them."""
+    """The counts of one moment, as the conventions split them.
 
-    def __init__(self, provider: TracerProvider, pipeline: Pipeline, ended: dict[str, int]) -> None:
+    ``told`` are the spans sampled and not sampled as they were told last, and are from now on: these counts never go
+    down, as a collector would take that for a new process. A span whose sampling is settled late, as it is held for
+    `OTEL_PYTHON_TRACES_KEEP`, is among the sampled at first.
+    """
+
+    def __init__(self, provider: TracerProvider, pipeline: Pipeline, ended: dict[str, int], told: list[int]) -> None:
         found = snapshot(provider, pipeline)
         self.found = found
         self.ended = ended
-        self.sampled, self.unsampled = found["sampled"], found["started"] - found["sampled"]
+        told[:] = max(told[0], found["sampled"]), max(told[1], found["started"] - found["sampled"])
+        self.sampled, self.unsampled = told
         self.dropped: dict[str, int] = found["dropped"]
         self.failed: dict[str, int] = found["failed"]
 
@@ -108,7 +114,7 @@ class Numbers:
 
     def live(self) -> list[Count]:
         """Sampled spans that have not ended."""
-        count = max(0, self.sampled - self.finished())
+        count = max(0, self.found["sampled"] - self.finished())
         return [(count, {"otel.span.sampling_result": "RECORD_AND_SAMPLE"})]
 
     def queued(self) -> list[Count]:
