@@ -22,6 +22,7 @@ LEADS = (
 )
 
 _BEFORE = ("", " ", "=", " = ", ",", ", ")
+_PLACEHOLDERS = ("%s", "?", *(f"${number}" for number in range(10)))
 #: What becomes of literals of one digit.
 MASKED = {before + digit: before + "?" for before in _BEFORE for digit in digits}
 
@@ -30,7 +31,7 @@ KNOWN: dict[str, Any] = {
     **dict.fromkeys((" ", "=", " = ", " > ", " < ", " * ", "*", ".", "+", "-", "/", ":", "[", "]"), GAP),
     **{before + letter: WORD for before in _BEFORE for letter in ascii_letters},
     **dict.fromkeys(MASKED, DIGIT),
-    **{before + "%s": COMMA if "," in before else GAP for before in _BEFORE},
+    **{before + mark: COMMA if "," in before else GAP for before in _BEFORE for mark in _PLACEHOLDERS},
     **dict.fromkeys((",", ", "), COMMA),
     **dict.fromkeys(("(", " (", ",(", ", ("), OPEN),
     ")": CLOSE,

@@ -67,7 +67,10 @@ class Reader:
                 continue
             if kind is closing:
                 if outer:
-                    self.close(at)
+                    self.clause, self.verb, begin = outer.pop()
+                    # What holds parentheses of its own is no list of literals.
+                    if begin >= 0 and begin == self.opened:
+                        self.collapse(begin, at)
                 continue
             token = tokens[at]
             # Where no clause expects anything, as almost everywhere, neither words nor commas matter.
@@ -137,12 +140,6 @@ class Reader:
         else:
             self.outer.append((clause, verb, opening))
         self.verb = ""
-
-    def close(self, at: int) -> None:
-        self.clause, self.verb, opening = self.outer.pop()
-        # What holds parentheses of its own is no list of literals.
-        if opening >= 0 and opening == self.opened:
-            self.collapse(opening, at)
 
     def comma(self) -> None:
         clause = self.clause
