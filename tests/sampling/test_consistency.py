@@ -156,7 +156,7 @@ def test_kept_traces_claim_no_probability() -> None:
 
 
 def test_no_more_is_called_for_a_dropped_request() -> None:
-    """Beginning a request that a plain sampler drops calls what its ids and its two objects need, and nothing else."""
+    """Beginning a request that a plain sampler drops calls what its ids and its identity need, and nothing else."""
     recorder = Recorder(sampler_of(Settings({"OTEL_TRACES_SAMPLER": "always_off"}).sampling, str))
     begin = receiver(recorder.engine, Operation("test", "GET", SpanKind.SERVER))
     begin(None)
@@ -171,4 +171,4 @@ def test_no_more_is_called_for_a_dropped_request() -> None:
         begin(None)
     finally:
         sys.setprofile(None)
-    assert called == ["begin", "generate_trace_id", "__init__", "generate_span_id", "__init__"]
+    assert called == ["begin", "generate_trace_id", "generate_span_id", "__init__"]

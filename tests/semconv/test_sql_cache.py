@@ -20,12 +20,12 @@ def read(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
         return analyse(query)
 
     monkeypatch.setattr(sql, "analyse", noted)
-    monkeypatch.setattr(sql, "_sanitised", sql._Known())
-    monkeypatch.setattr(sql, "_as_given", sql._Known())
+    monkeypatch.setattr(sql, "SANITISED", sql._Known())
+    monkeypatch.setattr(sql, "AS_GIVEN", sql._Known())
     yield texts
 
 
-def test_text_is_sanitised_or_as_given(read: list[str]) -> None:
+def test_text_isSANITISED_orAS_GIVEN(read: list[str]) -> None:
     """A text without parameters is sanitised; a parameterised one stays, with a summary all the same."""
     query = "SELECT * FROM t WHERE a = 1 /* b */ AND c = %s"
     assert sql.analysed(query, True) == ("SELECT * FROM t WHERE a = ?  AND c = %s", "SELECT t")
@@ -45,7 +45,7 @@ def test_is_bounded(read: list[str], sanitise: bool, length: int) -> None:
     """Neither many texts nor long ones make the cache grow beyond its bounds."""
     for number in range(2_000 if length < 1_000 else 100):
         sql.analysed(f"SELECT {number} FROM t WHERE a = {'a' * length}", sanitise)
-        for known in (sql._sanitised, sql._as_given):
+        for known in (sql.SANITISED, sql.AS_GIVEN):
             for held in (known.recent, known.earlier):
                 assert len(held) <= sql._CACHED_TEXTS
                 assert sum(len(query) + len(result[0]) for query, result in held.items()) <= sql._CACHED_CHARACTERS

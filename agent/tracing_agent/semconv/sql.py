@@ -69,8 +69,8 @@ class _Known:
         self.characters = characters
 
 
-_sanitised = _Known()
-_as_given = _Known()
+#: Results of `analysed`, by query.
+SANITISED, AS_GIVEN = _Known(), _Known()
 
 
 def analysed(query: str, sanitise: bool) -> tuple[str, str]:
@@ -82,7 +82,7 @@ def analysed(query: str, sanitise: bool) -> tuple[str, str]:
     """
     if len(query) > LIMIT:
         query = query[:LIMIT]
-    known = _sanitised if sanitise else _as_given
+    known = SANITISED if sanitise else AS_GIVEN
     result = known.recent.get(query)
     if result is None:
         result = known.earlier.get(query)

@@ -45,25 +45,30 @@ def beginner(engine: Engine, operation: Operation) -> Begin:
         up = context.get(SPAN_KEY)
         if context.get(SUPPRESS_KEY):
             return None
-        parented, above = engine.parented, None
+        above: Any
         if type(up) is Span:
             if up.origin.suppresses & mask:
                 return None
-            if parented:
-                trace, above = up.trace, up.span_id
+            if engine.parented:
+                trace = up.trace
+                above = up.span_id
             else:
                 trace = engine.trace_for(up)
                 above = below(up, trace)
-        elif type(up) is Dropped and (parented or up.trace.silent):
+        elif type(up) is Dropped and (engine.parented or up.trace.silent):
             return None
         else:
             if up is not None:
                 if mask and stands_for(up) & mask:
                     return None
                 up = engine.parent(context)
-            if up is None:
+            if up is not None:
+                trace = engine.trace_for(up)
+                above = below(up, trace)
+            else:
                 if rootless:
                     return None
+                above = None
                 rule = engine.rule
                 if rule is not None and rule.sampled:
                     # As `Engine.trace_for`, without its steps.
@@ -71,12 +76,11 @@ def beginner(engine: Engine, operation: Operation) -> Begin:
                     trace.id = bits(128) or 1 if bits else trace_id()
                     trace.flags = engine.random | SAMPLED
                     trace.state = trace.head = ""
-                    trace.recorded, trace.debug, trace.encoded = True, False, None
+                    trace.recorded = True
+                    trace.debug = False
+                    trace.encoded = None
                 else:
-                    trace = engine.trace_for(up)
-            else:
-                trace = engine.trace_for(up)
-                above = below(up, trace)
+                    trace = engine.trace_for(None)
         engine.started += 1
         if not trace.recorded:
             engine.unsampled += 1
@@ -115,7 +119,8 @@ def _with_baggage(begin: Begin, copied: Selected) -> Begin:
 def receiver(engine: Engine, operation: Operation) -> Callable[[Any], Span | Dropped | None]:
     """The function that begins ``operation`` below a remote parent (a `Remote`, or None for none came in)."""
     breaker, name, origin = operation.breaker, operation.name, operation.origin(engine)
-    trace_id, span_id, clock = engine.ids.generate_trace_id, engine.ids.generate_span_id, engine.clock
+    bits, clock = bits_of(engine.ids), engine.clock
+    trace_id, span_id = engine.ids.generate_trace_id, engine.ids.generate_span_id
 
     def begin(remote: Any) -> Span | Dropped | None:
         if breaker.open:
@@ -133,10 +138,17 @@ def receiver(engine: Engine, operation: Operation) -> Callable[[Any], Span | Dro
         rule = engine.rule
         if up is None and rule is not None:
             sampled = rule.sampled
+            id = bits(128) or 1 if bits else trace_id()
             if sampled is None:
-                trace = rule.trace(trace_id(), engine.random, "")
+                trace = rule.trace(id, engine.random, "")
             else:
-                trace = Trace(trace_id(), engine.random | SAMPLED if sampled else engine.random, "", sampled)
+                trace = made(Trace)
+                trace.id = id
+                trace.flags = engine.random | SAMPLED if sampled else engine.random
+                trace.state = trace.head = ""
+                trace.recorded = sampled
+                trace.debug = False
+                trace.encoded = None
         else:
             trace = engine.follow(up) if engine.followed and up is not None else engine.trace_for(up)
         engine.started += 1
@@ -145,7 +157,7 @@ def receiver(engine: Engine, operation: Operation) -> Callable[[Any], Span | Dro
             return Dropped(trace, span_id())
         span = new(Span)
         span.trace = trace
-        span.span_id = span_id()
+        span.span_id = bits(64) or 1 if bits else span_id()
         # A remote decision can come without ids (B3): then this span is a root.
         span.up = below(up, trace) if up is not None and up.span_id else None
         span.origin = origin

@@ -59,7 +59,6 @@ def test_a_query(recorder: Recorder, connection: Any) -> None:
         "start",
         "describe",
         "query",
-        "analysed",
         "finish",
     ]
 
