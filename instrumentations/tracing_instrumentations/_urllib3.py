@@ -129,6 +129,15 @@ def _text(value: Any) -> str:
     return value.decode("latin-1") if isinstance(value, bytes) else str(value)
 
 
+def peer_below(trace: Any) -> Any:
+    """The other side of the socket on which an attempt failed: only the method that failed still has the connection.
+
+    ``trace`` is the traceback as ``urlopen`` caught it; ``_make_request(self, conn, ...)`` is what it calls.
+    """
+    inner = getattr(trace, "tb_next", None)
+    return None if inner is None else getattr(inner.tb_frame.f_locals.get("conn"), PEER, None)
+
+
 def retried(
     capture: Capture | None,
     span: Span,
@@ -136,11 +145,15 @@ def retried(
     *args: Any,
     response: Any = None,
     error: Any = None,
+    _stacktrace: Any = None,
     **kwargs: Any,
 ) -> None:
     """An attempt has failed, and ``Retry`` is asked for another one."""
     if error is not None:
         client_failed(span, error)
+        peer = peer_below(_stacktrace)
+        if type(peer) is tuple:
+            span.values["network.peer.address"], span.values["network.peer.port"] = peer
     elif response is not None:
         peer = getattr(getattr(response, "_connection", None), PEER, None)
         client_response(span, response.status, getattr(response, "version", 0), peer)

@@ -137,6 +137,22 @@ def test_retries_exhausted(server: Server, recorder: Recorder, session: requests
     assert [span["attributes"]["error.type"] for span in spans] == ["500", "500", "requests.exceptions.RetryError"]
 
 
+@pytest.mark.parametrize("path", ["/slow", "/reset"])
+@pytest.mark.parametrize("kept", [False, True], ids=["new connection", "kept connection"])
+def test_peer_of_what_got_no_answer(
+    server: Server, recorder: Recorder, session: requests.Session, path: str, kept: bool
+) -> None:
+    """An attempt whose connection stood tells the socket's other side, also where no response came."""
+    if kept:
+        session.get(server.url(), timeout=10)
+        recorder.spans()
+    with pytest.raises(requests.exceptions.RequestException):
+        session.get(server.url(path), timeout=0.05 if path == "/slow" else 10)
+    (span,) = recorder.spans()
+    peer = {name: value for name, value in span["attributes"].items() if name.startswith("network.peer")}
+    assert peer == {"network.peer.address": "127.0.0.1", "network.peer.port": server.port}
+
+
 def test_retried_timeouts(server: Server, recorder: Recorder, session: requests.Session) -> None:
     """A time-out that is retried has urllib3's error; the last one has what requests made of it."""
     session.mount("http://", HTTPAdapter(max_retries=Retry(1, backoff_factor=0)))
