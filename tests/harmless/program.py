@@ -18,7 +18,7 @@ from tracing_agent.drivers.sending import SENDING
 from tracing_agent.faults import fault
 from tracing_agent.operation import BREAKERS
 from tracing_agent.sampling.configured import engine_of, sampler_of
-from tracing_agent.semconv import sql_kinds
+from tracing_agent.semconv import sql, sql_kinds
 from tracing_agent.semconv.db_settings import DatabaseSettings
 from tracing_agent.semconv.http import HttpSettings
 from tracing_agent.semconv.messaging_settings import MessagingSettings
@@ -125,6 +125,8 @@ def forget() -> None:
                 # What is written in small letters changes; numbers as text are no work.
                 if key.startswith("_") and not key.startswith("__") and key.islower() and key != "_codes":
                     _empty(value)
+    _empty(sql.SANITISED)
+    _empty(sql.AS_GIVEN)
     sql_kinds.KNOWN.clear()
     sql_kinds.KNOWN.update(_AT_FIRST)
     for breaker in BREAKERS.values():
