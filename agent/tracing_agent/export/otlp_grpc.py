@@ -10,8 +10,10 @@ from __future__ import annotations
 import logging
 import os
 from _thread import get_ident
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
+from tracing_agent.apart import SettingUp
 from tracing_agent.export.endpoint import Unusable, grpc_endpoint, pem_files, printable_headers
 from tracing_agent.export.notices import Outage, exported
 from tracing_agent.export.otlp import Encoder
@@ -124,6 +126,10 @@ class OtlpGrpcExporter:
     def flush(self, closing: bool) -> None:
         if closing and self._exporter is not None:
             self._exporter.shutdown()
+            if self._reports is not None:
+                # The thread may be the program's, whose own exporters speak to the same logger.
+                self._reports.end()
+                self._reports = None
 
     def forget(self) -> None:
         if self._exporter is not None:
@@ -206,17 +212,20 @@ def _official(settings: Otlp, insecure: bool) -> Any:
         official = OTLPSpanExporter
 
     credentials = None
-    if not insecure and not any(os.environ.get(name) for name in _PROVIDERS):
+    provided = any(os.environ.get(name) for name in _PROVIDERS)
+    if not insecure and not provided:
         trusted, key, certificate = pem_files(settings)
         credentials = grpc.ssl_channel_credentials(trusted, key, certificate)
-    return official(
-        endpoint=settings.endpoint,
-        insecure=insecure,
-        credentials=credentials,
-        headers=printable_headers(settings),
-        timeout=settings.timeout / 1000 or _UNLIMITED,
-        compression=grpc.Compression.Gzip if settings.compression == "gzip" else grpc.Compression.NoCompression,
-    )
+    # A provider of credentials may start programs.
+    with SettingUp() if provided else nullcontext():
+        return official(
+            endpoint=settings.endpoint,
+            insecure=insecure,
+            credentials=credentials,
+            headers=printable_headers(settings),
+            timeout=settings.timeout / 1000 or _UNLIMITED,
+            compression=grpc.Compression.Gzip if settings.compression == "gzip" else grpc.Compression.NoCompression,
+        )
 
 
 def _encoder(settings: Otlp) -> Encoder:
