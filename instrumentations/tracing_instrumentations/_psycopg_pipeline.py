@@ -84,6 +84,8 @@ def joined(span: Any, pipeline: Any, peer: Peer, text: str, sanitise: bool, size
         # As the call itself has no span.
         engine.started += 1
         engine.unsampled += not span.trace.recorded
+        if engine.metrics is not None:
+            engine.metrics.started.begun(span)
     found.add(text, sanitise, size or 0, answers)
     if size is None:
         found.uncounted = True

@@ -44,9 +44,12 @@ def measured() -> Iterator[Make]:
 
     def make(sampler: sampling.Sampler = sampling.DEFAULT_ON, **variables: str) -> tuple[Recorder, Measured]:
         recorder = Recorder(sampler)
-        made.append(recorder)
-        return recorder, Measured(recorder.provider, **variables)
+        metrics = Measured(recorder.provider, **variables)
+        made.append((recorder, metrics))
+        return recorder, metrics
 
     yield make
-    for recorder in made:
+    for recorder, metrics in made:
         recorder.undo()
+        # Wherever a span begins, or comes to nothing: both counts are told of it.
+        assert sum(metrics.metrics.started._counts) == recorder.provider.begun()[0]

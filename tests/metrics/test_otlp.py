@@ -63,6 +63,15 @@ def resource(request: Any) -> dict[str, Any]:
     return attributes(request.resource_metrics[0].resource)
 
 
+def begun(requests: list[Any]) -> dict[tuple[str, str], int]:
+    """Started spans in the newest request, by where their parent is and by what was decided."""
+    found = {}
+    for point in points(requests, "otel.sdk.span.started"):
+        given = attributes(point)
+        found[given["otel.span.parent.origin"], given["otel.span.sampling_result"]] = point.as_int
+    return found
+
+
 def test_at_the_end(tmp_path: Path, sink: Sink) -> None:
     """A program that ends before the interval does sends what it measured, unsampled requests included."""
     path = program(tmp_path, "ask(5)")
@@ -74,11 +83,11 @@ def test_at_the_end(tmp_path: Path, sink: Sink) -> None:
     assert attributes(point)["http.route"] == "/items/<int:number>"
     assert resource(sink.metrics[-1])["service.name"] == "till"
     assert not sink.spans
-    started = {
-        attributes(item)["otel.span.sampling_result"]: item.as_int
-        for item in points(sink.metrics, "otel.sdk.span.started")
-    }
-    assert started == {"RECORD_AND_SAMPLE": 0, "DROP": 5}
+    started = begun(sink.metrics)
+    assert started.pop(("none", "DROP")) == 5
+    both = ("DROP", "RECORD_AND_SAMPLE")
+    assert set(started) | {("none", "DROP")} == {(origin, it) for origin in ("none", "local", "remote") for it in both}
+    assert not any(started.values())
 
 
 def test_at_intervals(tmp_path: Path, sink: Sink) -> None:
@@ -150,9 +159,13 @@ def test_forked_processes_count_their_own(tmp_path: Path, sink: Sink) -> None:
     path = program(
         tmp_path,
         """
+        from opentelemetry import trace
         ask(3)
         child = os.fork()
         ask(4 if child else 2)
+        with trace.get_tracer("shop").start_as_current_span("work"):
+            client.get("/items/1").get_data()
+            client.get("/items/1", headers={"traceparent": f"00-{7:032x}-{8:016x}-01"}).get_data()
         if child:
             assert os.waitpid(child, 0)[1] == 0
         else:
@@ -161,7 +174,11 @@ def test_forked_processes_count_their_own(tmp_path: Path, sink: Sink) -> None:
     )
     traced(sink, path, OTEL_TRACES_EXPORTER="none")
     counts = {resource(request)["process.pid"]: points([request], DURATION)[0].count for request in sink.metrics}
-    assert sorted(counts.values()) == [2, 7]
+    assert sorted(counts.values()) == [4, 9]
+    for request in sink.metrics:
+        started, count = begun([request]), counts[resource(request)["process.pid"]]
+        found = {origin: sampled for (origin, result), sampled in started.items() if result == "RECORD_AND_SAMPLE"}
+        assert found == {"none": count - 1, "local": 1, "remote": 1}
 
 
 SAMPLING = {
@@ -191,12 +208,9 @@ def test_however_it_is_sampled(tmp_path: Path, sink: Sink, how: str) -> None:
     traced(sink, path, **variables)
     counts = {attributes(point).get("http.route"): point.count for point in points(sink.metrics, DURATION)}
     assert counts == {"/broken": 1, "/items/<int:number>": 4}
-    started = {
-        attributes(item)["otel.span.sampling_result"]: item.as_int
-        for item in points(sink.metrics, "otel.sdk.span.started")
-    }
+    started = begun(sink.metrics)
     assert sum(started.values()) == 5
-    assert started["RECORD_AND_SAMPLE"] == len(sink.spans)
+    assert started["none", "RECORD_AND_SAMPLE"] == len(sink.spans)
     assert arrive is None or len(sink.spans) == arrive
 
 

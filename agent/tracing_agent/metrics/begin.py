@@ -24,25 +24,30 @@ if TYPE_CHECKING:
 def beginner(begin: Begin, engine: Engine, operation: Operation) -> Begin:
     """``begin`` (of `trace.begin.beginner`), but for operations that are not sampled a span as well."""
     breaker, name, origin = operation.breaker, operation.name, operation.origin(engine)
+    count = engine.metrics.started.begun
 
     def begun() -> Span | Dropped | None:
         span = begin()
         if type(span) is Span:
+            count(span)
             return span
         context = current()
         up: Any = context.get(SPAN_KEY)
         if span is not None:
             if type(up) is not Span and type(up) is not Dropped and up is not None:
                 up = engine.parent(context)
-            return _unsampled(
-                engine, span.trace, span.span_id, origin, name, None if up is None else below(up, span.trace)
-            )
+            above = None if up is None else below(up, span.trace)
+            span = _unsampled(engine, span.trace, span.span_id, origin, name, above)
+            count(span)
+            return span
         # It gives nothing below a span that the program began and that is not sampled.
         if type(up) is not Dropped or up.trace.silent or breaker.open or context.get(SUPPRESS_KEY):
             return None
         engine.started += 1
         engine.unsampled += 1
-        return _unsampled(engine, up.trace, engine.ids.generate_span_id(), origin, name, up.span_id)
+        span = _unsampled(engine, up.trace, engine.ids.generate_span_id(), origin, name, up.span_id)
+        count(span)
+        return span
 
     return begun
 
@@ -50,13 +55,18 @@ def beginner(begin: Begin, engine: Engine, operation: Operation) -> Begin:
 def receiver(begin: Receive, engine: Engine, operation: Operation) -> Receive:
     """``begin`` (of `trace.begin.receiver`), likewise."""
     name, origin = operation.name, operation.origin(engine)
+    count = engine.metrics.started.begun
 
     def begun(remote: Any) -> Span | Dropped | None:
         span = begin(remote)
-        if type(span) is not Dropped:
-            return span
-        up = remote if remote is not None and remote.span_id else None
-        return _unsampled(engine, span.trace, span.span_id, origin, name, up)
+        if span is None:
+            return None
+        if type(span) is Dropped:
+            up = engine.parent(current()) if remote is None else remote
+            above = below(up, span.trace) if up is not None and up.span_id else None
+            span = _unsampled(engine, span.trace, span.span_id, origin, name, above)
+        count(span)
+        return span
 
     return begun
 

@@ -17,6 +17,7 @@ from tracing_agent.metrics.exposed import Latency, health
 from tracing_agent.metrics.intake import Intake
 from tracing_agent.metrics.pools import Pools
 from tracing_agent.metrics.propagated import Propagated
+from tracing_agent.metrics.started import Started, count
 from tracing_agent.operation import SCHEMA_URL
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ class Metrics:
         self._all = settings
         self._resource = resource
         self.pools = Pools()
+        self.started = Started()
         self.intake = Intake(self)
         #: How long exports of spans took, and how they failed.
         self.times: deque[tuple[float, str]] = deque(maxlen=1024)
@@ -110,6 +112,7 @@ class Metrics:
 
         engine.finish, engine.finish_at = finish, finish_at  # type: ignore[method-assign]
         engine.metrics = self
+        count(engine)
 
     def beginner(self, function: Any, engine: Engine, operation: Operation) -> Any:
         """What begins ``operation`` instead of ``function``."""
@@ -175,7 +178,7 @@ class Metrics:
         if self._numbers is None:
             from tracing_agent.metrics.health import Numbers
 
-            self._numbers = Numbers(self._provider, self._pipeline, self._measures.ended, self._told)
+            self._numbers = Numbers(self._provider, self._pipeline, self._measures.ended, self._told, self.started)
         return self._numbers
 
     def _collected(self, function: Callable[[], None]) -> Callable[[], None]:
@@ -268,6 +271,7 @@ class Metrics:
         self.forget()
         self.times.clear()
         self.propagated.forget()
+        self.started.forked()
         self.intake.forked()
 
     def _forked_untold(self) -> None:

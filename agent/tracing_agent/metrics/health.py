@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from tracing_agent.export.drain import Exporter
     from tracing_agent.export.pace import Pace
     from tracing_agent.export.pipeline import Pipeline
+    from tracing_agent.metrics.started import Started
     from tracing_agent.trace.provider import TracerProvider
     from tracing_agent.trace.span import Span
 
@@ -94,19 +95,26 @@ class Numbers:
     `OTEL_PYTHON_TRACES_KEEP`, is among the sampled at first.
     """
 
-    def __init__(self, provider: TracerProvider, pipeline: Pipeline, ended: dict[str, int], told: list[int]) -> None:
+    def __init__(
+        self,
+        provider: TracerProvider,
+        pipeline: Pipeline,
+        ended: dict[str, int],
+        told: list[int],
+        begun: Started,
+    ) -> None:
         found = snapshot(provider, pipeline)
         self.found = found
         self.ended = ended
+        self._begun = begun
         told[:] = max(told[0], found["sampled"]), max(told[1], found["started"] - found["sampled"])
         self.sampled, self.unsampled = told
         self.dropped: dict[str, int] = found["dropped"]
         self.failed: dict[str, int] = found["failed"]
 
     def started(self) -> list[Count]:
-        """Spans begun, by the sampler's decision."""
-        key = "otel.span.sampling_result"
-        return [(self.sampled, {key: "RECORD_AND_SAMPLE"}), (self.unsampled, {key: "DROP"})]
+        """Spans begun, by where their parent is and the sampler's decision."""
+        return self._begun.told()
 
     def finished(self) -> int:
         """Sampled spans that have ended: those meant for an exporter, if there is one."""

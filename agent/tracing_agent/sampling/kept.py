@@ -196,7 +196,7 @@ class KeepingEngine(Engine):
                 self._leave(trace)
         else:
             keeper.cut += 1
-            self.unsampled += 1
+            self._not_kept(span)
 
     def _leave(self, trace: Held) -> None:
         """Let go of everything that is held of a trace; in turns with threads that add to it, each span once."""
@@ -214,7 +214,12 @@ class KeepingEngine(Engine):
             span.values[KEPT] = why
             take(span)
         else:
-            self.unsampled += 1
+            self._not_kept(span)
+
+    def _not_kept(self, span: Span) -> None:
+        self.unsampled += 1
+        if self.metrics is not None:
+            self.metrics.started.dropped(span)
 
 
 __all__ = ["ERRORS", "KEPT", "SLOW", "Held", "Holding", "Keeper", "KeepingEngine"]

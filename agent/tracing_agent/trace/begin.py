@@ -223,6 +223,8 @@ def admit(engine: Engine, span: Span) -> Span | Dropped:
                 span.up = up.span_id
         if not (flags & SAMPLED or trace.held):
             engine.unsampled += 1
+            if engine.metrics is not None:
+                engine.metrics.started.settled(span)
         if not span.trace.recorded:
             return _left_out(engine, span)
         if result.attributes and not trace.held:
@@ -230,6 +232,8 @@ def admit(engine: Engine, span: Span) -> Span | Dropped:
     elif type(span.trace) is Undecided:
         facts = Facts(span._name, span.origin.kind, span._attributes, span.__dict__.pop("sent", {}))
         trace = span.trace = span.trace.settled(facts)
+        if engine.metrics is not None:
+            engine.metrics.started.settled(span)
         if not trace.recorded:
             engine.unsampled += 1
             return _left_out(engine, span)
@@ -248,6 +252,8 @@ def withdraw(engine: Engine, span: Any) -> None:
     engine.started -= 1
     if not span.trace.recorded:
         engine.unsampled -= 1
+    if engine.metrics is not None:
+        engine.metrics.started.withdrawn(span)
 
 
 def _told(span: Span, context: Context) -> Context:
