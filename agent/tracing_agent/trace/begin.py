@@ -234,8 +234,9 @@ def admit(engine: Engine, span: Span) -> Span | Dropped:
         trace = span.trace = span.trace.settled(facts)
         if engine.metrics is not None:
             engine.metrics.started.settled(span)
-        if not trace.recorded:
+        if not (trace.flags & SAMPLED or trace.held):
             engine.unsampled += 1
+        if not trace.recorded:
             return _left_out(engine, span)
     if engine.watched and span.trace.recorded:
         engine.show_start(span, _told(span, current()))
