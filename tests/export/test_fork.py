@@ -178,7 +178,7 @@ def test_while_threads_record(sink: Sink, tmp_path: Path) -> None:
 sys.setswitchinterval(1e-5)
 done = False
 counts = [0] * 4
-# From Python 3.14 on the lock of `warnings`, which the SDK takes for each tracer, may stay taken in a child, untraced too.
+# From Python 3.14 on the lock of `warnings`, which the SDK takes for each tracer, may stay taken in a child.
 ask = trace.get_tracer if sys.version_info < (3, 14) else lambda name: tracer
 
 def busy(index):
