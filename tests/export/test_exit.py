@@ -185,3 +185,19 @@ def test_nothing_to_say(protocol: str, tmp_path: Path) -> None:
     )
     done = run(sys.executable, program, OTEL_EXPORTER_OTLP_PROTOCOL=protocol)
     assert (done.returncode, done.stdout, done.stderr) == (0, "1\n", "")
+
+
+@pytest.mark.skipif(sys.version_info < (3, 13), reason="interpreters cannot be made from Python in this way")
+def test_an_interpreter_that_ends(sink: Sink) -> None:
+    """An interpreter beside the main one, as mod_wsgi makes them, ends as untraced, and its spans arrive."""
+    work = "from opentelemetry import trace; trace.get_tracer('own').start_span({name!r}).end()"
+    code = f"""
+import _interpreters
+beside = _interpreters.create()
+assert _interpreters.exec(beside, {work.format(name="beside")!r}) is None
+_interpreters.destroy(beside)
+{work.format(name="main")}
+"""
+    done = run(sys.executable, "-c", code, OTEL_EXPORTER_OTLP_ENDPOINT=sink.endpoint)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert sorted(span["name"] for span in sink.spans) == ["beside", "main"]

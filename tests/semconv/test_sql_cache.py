@@ -25,7 +25,7 @@ def read(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     yield texts
 
 
-def test_text_isSANITISED_orAS_GIVEN(read: list[str]) -> None:
+def test_text_is_sanitised_or_as_given(read: list[str]) -> None:
     """A text without parameters is sanitised; a parameterised one stays, with a summary all the same."""
     query = "SELECT * FROM t WHERE a = 1 /* b */ AND c = %s"
     assert sql.analysed(query, True) == ("SELECT * FROM t WHERE a = ?  AND c = %s", "SELECT t")

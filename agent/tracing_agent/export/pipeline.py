@@ -12,7 +12,7 @@ from tracing_agent.export.drain import Drain, Exporter
 from tracing_agent.export.health import Health
 from tracing_agent.export.notices import Losses
 from tracing_agent.export.pace import Command, Pace
-from tracing_agent.export.thread import ENDS_FOR_FORK, silence, spawn, wait_until_gone
+from tracing_agent.export.thread import ENDS_FOR_FORK, ENDS_WITH_INTERPRETER, silence, spawn, wait_until_gone
 from tracing_agent.faults import WARN, fault, say
 
 if TYPE_CHECKING:
@@ -176,7 +176,10 @@ class Pipeline:
         self.closed = True
         self.act_at = 0
         # And what threads that go on recording have queued meanwhile.
-        return self.flush(until - monotonic(), closing=True)
+        sent = self.flush(until - monotonic(), closing=True)
+        if self.started and ENDS_WITH_INTERPRETER:
+            wait_until_gone(self._thread)
+        return sent
 
     def pending(self) -> int:
         """Spans of which it is not known whether they arrived."""
@@ -214,6 +217,8 @@ class Pipeline:
             if command is not None:
                 drain.flush(command.closing)
                 command.done()
+                if command.closing and ENDS_WITH_INTERPRETER:
+                    return
 
     def _park(self, command: Command) -> bool:
         """Be out of the way of a fork; whether the thread has to end for it."""

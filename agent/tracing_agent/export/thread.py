@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]  # what `signal` wraps, without its enums
+import _thread
 import os
 import sys
 from time import monotonic
@@ -19,6 +20,10 @@ _TASKS = "/proc/self/task"
 #: Whether the thread ends for a fork, rather than keep still: Python warns of forks in a process of several threads
 #: since 3.12. The end is where it must be known to be over, as what a thread does last it does under locks.
 ENDS_FOR_FORK = sys.version_info >= (3, 12) and os.path.isdir(_TASKS)
+
+#: Whether the thread ends with its last batch: an interpreter that is not the main one, as mod_wsgi makes, may not end
+#: before its threads (Python aborts). From 3.12 on Python tells which it is.
+ENDS_WITH_INTERPRETER = not getattr(_thread, "_is_main_interpreter", lambda: True)()
 
 
 def spawn(run: Callable[[], Any]) -> None:
