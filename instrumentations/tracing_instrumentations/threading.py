@@ -7,6 +7,7 @@ with all context variables without our doing.
 
 from __future__ import annotations
 
+from sys import modules
 from threading import Thread, Timer
 from typing import TYPE_CHECKING, Any
 
@@ -60,9 +61,15 @@ def _own(thread: Any) -> bool:
     return not isinstance(module, str) or module.partition(".")[0] not in _SHARED
 
 
+def _of_threads(pool: Any) -> bool:
+    """Whether a pool is one of threads."""
+    return isinstance(pool, modules["multiprocessing.pool"].ThreadPool)
+
+
 def targets(module: ModuleType) -> dict[str, tuple[Target, ...]]:
     """Where threads and pools are cut: where the work is handed over, and where it is taken up."""
     breaker = breaker_of("threading")
+    lazily = functions(breaker, {"func": 0, "iterable": 1}, "iterable", _of_threads)
     return {
         "threading": (
             Target("threading", "Thread.start", starting(breaker, _own)),
@@ -72,14 +79,12 @@ def targets(module: ModuleType) -> dict[str, tuple[Target, ...]]:
             Target("concurrent.futures.thread", "_WorkItem.__init__", handing(breaker)),
             Target("concurrent.futures.thread", "_WorkItem.run", taking(breaker)),
         ),
-        # Not Pool's own methods: what those take is pickled. But its callbacks are called in a thread here.
+        # Of other pools only the callbacks are called in a thread here: what those are given is pickled.
         "multiprocessing.pool": (
-            Target("multiprocessing.pool", "ThreadPool.apply_async", functions(breaker, {"func": 0})),
-            Target(
-                "multiprocessing.pool",
-                "ThreadPool._guarded_task_generation",
-                functions(breaker, {"func": 1}, iterating=True),
-            ),
+            Target("multiprocessing.pool", "Pool.apply_async", functions(breaker, {"func": 0}, "", _of_threads)),
+            Target("multiprocessing.pool", "Pool._map_async", functions(breaker, {"func": 0}, "", _of_threads)),
+            Target("multiprocessing.pool", "Pool.imap", lazily),
+            Target("multiprocessing.pool", "Pool.imap_unordered", lazily),
             Target(
                 "multiprocessing.pool",
                 "ApplyResult.__init__",

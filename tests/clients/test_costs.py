@@ -91,8 +91,8 @@ def test_nothing_is_kept(library: Library, server: Server, recorder: Recorder) -
         found = [memory() for _ in range(4)]
     finally:
         tracemalloc.stop()
-    # What the connection keeps is kept once.
-    assert found[-1] - found[1] < 1000
+    # What the connection keeps is kept once, and a table may grow once.
+    assert min(after - before for before, after in itertools.pairwise(found[1:])) < 1000
 
 
 def test_peer_is_asked_for_once_a_connection(

@@ -131,8 +131,22 @@ class Handed:
 
 
 class Iterated:
-    """An iterator for another thread: what it runs of the program's runs in the context of who handed it over."""
+    """What another thread goes through: what that runs of the program's runs in the context of who handed it over."""
 
+    __slots__ = ("_breaker", "_context", "_iterable")
+
+    def __init__(self, iterable: Any, context: Any, breaker: Breaker) -> None:
+        self._iterable = iterable
+        self._context = context
+        self._breaker = breaker
+
+    def __iter__(self) -> Iterator[Any]:
+        iterator = Handed(iter, self._context, self._breaker)(self._iterable)
+        following = Handed(iterator.__next__, self._context, self._breaker)
+        return _Iterator(following)
+
+
+class _Iterator:
     __slots__ = ("_next",)
 
     def __init__(self, following: Handed) -> None:
@@ -145,33 +159,47 @@ class Iterated:
         return self._next()
 
 
-def functions(breaker: Breaker, places: dict[str, int], iterating: bool = False) -> Wrap:
+def functions(
+    breaker: Breaker, places: dict[str, int], iterable: str = "", applies: Callable[[Any], bool] | None = None
+) -> Wrap:
     """A method that takes functions for another thread to call, by name or at these places behind the object.
 
-    With ``iterating`` it gives an iterator that is for another thread, too.
+    ``iterable`` is the name of an argument that the other thread goes through; ``applies(self)`` says whether a thread
+    is meant at all.
     """
+    iterables = {iterable: places[iterable]} if iterable else {}
+    called = {name: place for name, place in places.items() if name != iterable}
 
     def wrap(original: Any, engine: Engine) -> Any:
         def wrapper(self: Any, *args: Any, **kwargs: Any) -> Any:
             context = current()
             if not context or breaker.open:
                 return original(self, *args, **kwargs)
+            given = args, kwargs
             try:
-                handed = list(args)
-                for name, place in places.items():
-                    if place < len(handed):
-                        handed[place] = _with(handed[place], context, breaker)
-                    elif name in kwargs:
-                        kwargs[name] = _with(kwargs[name], context, breaker)
-                args = tuple(handed)
+                if applies is None or applies(self):
+                    args, kwargs = _replaced(args, kwargs, called, lambda one: _with(one, context, breaker))
+                    args, kwargs = _replaced(args, kwargs, iterables, lambda one: Iterated(one, context, breaker))
             except Exception as error:
+                args, kwargs = given
                 breaker.fault(error)
-            result = original(self, *args, **kwargs)
-            return Iterated(Handed(result.__next__, context, breaker)) if iterating else result
+            return original(self, *args, **kwargs)
 
         return wrapper
 
     return wrap
+
+
+def _replaced(
+    args: tuple[Any, ...], kwargs: dict[str, Any], places: dict[str, int], by: Callable[[Any], Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The arguments of a call, with others in these places."""
+    for name, place in places.items():
+        if place < len(args):
+            args = (*args[:place], by(args[place]), *args[place + 1 :])
+        elif name in kwargs:
+            kwargs = {**kwargs, name: by(kwargs[name])}
+    return args, kwargs
 
 
 def _with(function: Any, context: Any, breaker: Breaker) -> Any:

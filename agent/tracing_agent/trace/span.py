@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 # Attributes below the limit from which threads that set them take turns.
 _NEAR = 32
+_UNLIMITED = 1 << 62
 # Types that the installed SDK keeps as they are (before 1.45 it turns bytes into text).
 _PLAIN = frozenset((str, bool, int, float, *map(type, BoundedAttributes(1, {"bytes": b""}).values())))
 
@@ -78,13 +79,16 @@ class Span(Readable):
             self.values = {**self.origin.attributes, **self.values}
             self.origin = self.origin.engine.origin(self.origin.scope, self.origin.kind, {}, self.origin.suppresses)
         most = self.origin.engine.limits.max_span_attributes
+        room = _UNLIMITED if most is None else most - len(self.origin.attributes)
         values = self.values
-        if most is not None and len(values) + len(self.origin.attributes) + _NEAR >= most:
-            with LIMIT.lock:
-                self._put_limited(key, value, most - len(self.origin.attributes))
-            return
-        values.pop(key, None)
-        values[key] = value
+        if len(values) + _NEAR < room:
+            values.pop(key, None)
+            values[key] = value
+            if len(values) <= room:
+                return
+            # Threads that came later have filled it meanwhile.
+        with LIMIT.lock:
+            self._put_limited(key, value, room)
 
     def _put_limited(self, key: str, value: Any, most: int) -> None:
         values = self.values
@@ -92,7 +96,7 @@ class Span(Readable):
         if most <= 0:
             self._dropped += 1
             return
-        if len(values) >= most:
+        while len(values) >= most:
             # As the SDK does: the oldest makes room for the newest.
             values.pop(next(iter(values)))
             self._dropped += 1
