@@ -19,54 +19,21 @@ from opentelemetry.trace import SpanKind
 from tracing_agent.drivers import exchange
 from tracing_agent.drivers.beside import async_noticed, async_silenced, noticed, silenced
 from tracing_agent.drivers.call import TAKEN, noted
-from tracing_agent.drivers.exchange import Perhaps
 from tracing_agent.operation import DATABASE, Operation
 from tracing_agent.patching.targets import Target
-from tracing_agent.semconv.redis_text import one_key, operation_name, redis_text
+from tracing_agent.semconv.redis_text import one_key
 from tracing_instrumentations import _redis_errors
 from tracing_instrumentations._redis_batch import Queue, active_client, batch, queue_of, routed_queue_of
+from tracing_instrumentations._redis_command import described, said
 from tracing_instrumentations._redis_peer import PEER, connected, contacted, goes_to, last_contacted, node_of, peer_of
 from tracing_instrumentations._redis_pools import pools
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from types import ModuleType
 
     from tracing_agent.patching.targets import Wrap
 
 COMMAND = Operation("redis", "redis", SpanKind.CLIENT, {"db.system.name": "redis"}, key=DATABASE)
-
-_PROCEDURES = ("EVALSHA", "EVALSHA_RO", "FCALL", "FCALL_RO")
-_WAITING = (
-    *("BLPOP", "BRPOP", "BRPOPLPUSH", "BLMOVE", "BLMPOP", "BZPOPMIN", "BZPOPMAX", "BZMPOP"),
-    *("XREAD", "XREADGROUP"),
-)
-_SPECIAL = frozenset((*_PROCEDURES, *_WAITING))
-
-
-def said(span: Any, given: Any, args: Sequence[Any]) -> Any:
-    """One command; gives what is to be known at its end."""
-    if one_key(span, args):
-        return given
-    values = span.values
-    values["db.query.text"] = redis_text(args)
-    values["db.operation.name"] = span._name = name = operation_name(args)
-    word = name.upper()
-    if word in _SPECIAL:
-        if word in _PROCEDURES:
-            if len(args) > 1:
-                values["db.stored_procedure.name"] = _text(args[1])
-        elif span.up is None and (word != "XREAD" or _blocks(args)):
-            return Perhaps(given)
-    return given
-
-
-def _blocks(args: Sequence[Any]) -> bool:
-    return any(_text(arg).upper() == "BLOCK" for arg in args[1:5])
-
-
-def _text(arg: Any) -> str:
-    return arg[:256].decode("utf-8", "replace") if type(arg) is bytes else arg[:256] if type(arg) is str else ""
 
 
 def sent(span: Any, queue: Queue, given: Any) -> Any:
@@ -90,7 +57,7 @@ def command(span: Any, client: Any, *args: Any, **options: Any) -> Any:
     # As `Peer.stamp` and `said`, which would be two calls more of every command.
     base, origin = span.origin, peer.origin
     span.origin = origin if origin is not None and origin.engine is base.engine else peer.joined(base)
-    return client if one_key(span, args) else said(span, client, args)
+    return client if one_key(span, args) else described(span, client, args)
 
 
 def pipeline(span: Any, client: Any, *more: Any, **options: Any) -> Any:

@@ -92,7 +92,7 @@ def test_nothing_is_kept(library: Library, server: Server, recorder: Recorder) -
     finally:
         tracemalloc.stop()
     # What the connection keeps is kept once, and a table may grow once.
-    assert min(after - before for before, after in itertools.pairwise(found[1:])) < 1000
+    assert min(after - before for before, after in itertools.pairwise(found[1:])) < 500
 
 
 def test_peer_is_asked_for_once_a_connection(
