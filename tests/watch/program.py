@@ -50,8 +50,9 @@ def wait() -> None:
     signal.signal(signal.SIGTERM, note)
     signal.signal(signal.SIGINT, note)
     print("waiting", flush=True)
+    # Not `signal.pause`: it would wait for another one if the signal comes just before it.
     while not signals:
-        signal.pause()
+        time.sleep(0.02)
     # A signal that came twice would come the second time at once.
     time.sleep(0.2)
     print("got", *signals, flush=True)
