@@ -117,7 +117,8 @@ class Intake:
             spawn(self._run)
         except Exception as error:
             self._ended()
-            say(WARN, f"the thread of the metrics cannot be started ({error}); there are none", key="no thread")
+            if "shutdown" not in str(error):
+                say(WARN, f"the thread of the metrics cannot be started ({error}); there are none", key="no thread")
 
     # -- with the token ---------------------------------------------------------------------------------------------
 
@@ -249,6 +250,10 @@ class Intake:
             if not (self.queue or self.prepared):
                 return True
             self.start()
+            if not self.started:
+                from contextvars import copy_context
+
+                return copy_context().run(self._flush_here, timeout, closing)
         until = monotonic() + timeout
         command = Command(closing=closing)
         self._wake.put(command)
@@ -256,3 +261,12 @@ class Intake:
             self.closed = True
             self.act_at = 0
         return command.wait(until - monotonic())
+
+    def _flush_here(self, timeout: float, closing: bool) -> bool:
+        """Without the thread: at the end of the process Python 3.12 and later may start none."""
+        silence()
+        self.work.begin()
+        drained = self.drain(timeout)
+        self.work.send(True, closing)
+        self.closed = self.closed or closing
+        return drained
