@@ -82,7 +82,7 @@ class Agent:
         self.provider.pipeline = self.pipeline
         self.pipeline.on_fork = self._forked_untold
         if self.pipeline.exporters:
-            self.provider.engine.take = self.pipeline.offer
+            self.provider.engine.deliver(self.pipeline.offer, self.pipeline)
         if self.metrics is not None:
             self.metrics.watch(self.provider, self.pipeline)
         parts.tell(self.provider)

@@ -208,7 +208,7 @@ def one_span(settings: Settings) -> tuple[Span, Resource]:
     found = resource(settings)
     spans: list[Any] = []
     provider = TracerProvider(sampler=sampling.ALWAYS_ON, resource=found, shutdown_on_exit=False)
-    provider.engine.take = spans.append
+    provider.engine.deliver(spans.append)
     provider.get_tracer("tracing_doctor").start_span("tracing-run doctor: test span").end()
     return spans[0], found
 

@@ -9,13 +9,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tracing_agent.drivers.call import TAKEN
-from tracing_agent.semconv.db import batch, settings_of
+from tracing_agent.semconv.db import batch, described, settings_of
+from tracing_agent.semconv.sql import LIMIT
 from tracing_agent.semconv.sqlcommenter import append_comment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from tracing_agent.drivers.call import Failed
+    from tracing_agent.drivers.sketched import Note
     from tracing_agent.operation import Operation
     from tracing_agent.patching.targets import Wrap
     from tracing_agent.trace.carrier import Carrier
@@ -36,11 +38,12 @@ class Interface:
     """How one library's calls that run SQL tell of themselves.
 
     ``describe`` sends text to `semconv.db` and may give `TAKEN`; ``read`` gives the text of a statement that is no str;
+    ``holder(holder)`` gives what holds the peer of a call that can be told in a few words, None for any other;
     ``rows(span, result)`` records how many rows came; ``comment`` rewrites the arguments so that the statement ends in
-    a comment (see `drivers.rewritten`). ``keywords`` are the library's names of statement and parameter sets.
+    a comment (see `drivers.rewritten`). ``keywords`` are the library's names of statement, parameter sets, parameters.
     """
 
-    __slots__ = ("comment", "describe", "failed", "keywords", "operation", "read", "rows")
+    __slots__ = ("comment", "describe", "failed", "holder", "keywords", "operation", "read", "rows")
 
     def __init__(
         self,
@@ -50,7 +53,8 @@ class Interface:
         read: Read,
         rows: Callable[[Any, Any], None] | None = None,
         comment: Callable[..., tuple[Any, ...]] | None = None,
-        keywords: tuple[str, str] = ("query", "params_seq"),
+        keywords: tuple[str, str, str] = ("query", "params_seq", "params"),
+        holder: Callable[[Any], Any] | None = None,
     ) -> None:
         self.operation = operation
         self.describe = describe
@@ -59,12 +63,14 @@ class Interface:
         self.rows = rows
         self.comment = comment
         self.keywords = keywords
+        self.holder = holder
 
 
-def execute(interface: Interface, plain: Any, rewriting: Any = None) -> Wrap:
+def execute(interface: Interface, plain: Any, rewriting: Any = None, sketching: Any = None) -> Wrap:
     """``execute(holder, statement, params)``, and what has that shape.
 
-    ``plain`` is the driver for that kind of function, ``rewriting`` the one that can change its arguments.
+    ``plain`` is the driver for that kind of function, ``rewriting`` the one that can change its arguments,
+    ``sketching`` the one for those that can be told in a few words.
     """
 
     def wrap(original: Any, engine: Engine) -> Any:
@@ -84,15 +90,46 @@ def execute(interface: Interface, plain: Any, rewriting: Any = None) -> Wrap:
             driver = rewriting(interface.operation, start, end, interface.failed, carry=interface.comment)
         else:
             driver = plain(interface.operation, start, end, interface.failed)
+            if sketching is not None and end is None:
+                note = noting(interface, sanitise)
+                driver = sketching(interface.operation, note, described, _failed(interface), driver)
         return driver(original, engine)
 
     return wrap
 
 
+def noting(interface: Interface, sanitise: bool) -> Note:
+    """The function that gives a call's holder of a peer and, as `semconv.db.described` takes them, its text."""
+    holder_of, read, keyword = interface.holder, interface.read, interface.keywords[2]
+    assert holder_of is not None
+
+    def note(args: tuple[Any, ...], options: dict[str, Any]) -> tuple[Any, Any] | None:
+        count = len(args)
+        if not 1 < count < 4 or (options and keyword in options):
+            return None
+        holder = holder_of(args[0])
+        if holder is None:
+            return None
+        text, bare = args[1], sanitise
+        if type(text) is not str:
+            text, values = read(text)
+            bare = sanitise and values
+        if bare and count == 3:
+            params = args[2]
+            bare = params is None or (type(params) in _COMMON and not params)
+        return holder, (text if len(text) <= LIMIT else text[:LIMIT], bare)
+
+    return note
+
+
+def _failed(interface: Interface) -> Callable[[Any, Any, BaseException], None]:
+    return lambda span, args, error: interface.failed(span, error)
+
+
 def executemany(interface: Interface, rewriting: Any) -> Wrap:
     """``executemany(holder, statement, parameter sets)``: a batch, whose size is counted where it cannot be asked."""
     describe, read = interface.describe, interface.read
-    query, parameter_sets = interface.keywords
+    query, parameter_sets, _ = interface.keywords
 
     def start(span: Any, holder: Any, statement: Any = "", sets: Any = (), *more: Any, **options: Any) -> Any:
         if options:

@@ -8,6 +8,7 @@ from types import MethodType
 from typing import TYPE_CHECKING, Any
 
 from tracing_agent.semconv import db
+from tracing_agent.semconv.db import PEER
 from tracing_instrumentations import _postgresql
 
 if TYPE_CHECKING:
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
     from tracing_agent.semconv.db import Peer
     from tracing_agent.trace.engine import Engine
 
-#: The attribute of a connection that holds its peer.
-PEER = "_tracing_agent_peer"
 # libpq's number of a good connection.
 _CONNECTED = 0
 

@@ -5,13 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from tracing_agent.operation import DATABASE
-from tracing_agent.semconv.db import Peer, Peers
+from tracing_agent.semconv.db import PEER, Peer, Peers
 from tracing_agent.trace.sdk import SPAN_KEY, current
 from tracing_agent.trace.span import Span
 
 DEFAULT_PORT = 6379
-#: On a pool of connections: its peer, once it is known.
-PEER = "_tracing_agent_peer"
 _CONTACTED = "redis_peer"
 
 _peers = Peers(DEFAULT_PORT)

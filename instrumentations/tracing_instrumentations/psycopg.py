@@ -15,18 +15,19 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry.trace import SpanKind
 
-from tracing_agent.drivers import rewritten
+from tracing_agent.drivers import rewritten, sketched
 from tracing_agent.drivers.call import call, coroutine
 from tracing_agent.drivers.outcome import outcome
 from tracing_agent.drivers.steps import async_block, async_generator, block, generator
 from tracing_agent.operation import DATABASE, Operation
 from tracing_agent.patching.targets import Target
 from tracing_agent.semconv import db
+from tracing_agent.semconv.db import PEER
 from tracing_instrumentations import _postgresql
 from tracing_instrumentations._dbapi import Interface, execute, executemany
 from tracing_instrumentations._postgresql import failed
 from tracing_instrumentations._psycopg_comment import Commenter
-from tracing_instrumentations._psycopg_connect import PEER, connected, connecting, not_connected, peer_of, shared
+from tracing_instrumentations._psycopg_connect import connected, connecting, not_connected, peer_of, shared
 from tracing_instrumentations._psycopg_pipeline import exited, joined, processed
 from tracing_instrumentations._psycopg_text import Reader
 
@@ -48,8 +49,19 @@ def describe(span: Any, cursor: Any, text: str, sanitise: bool, size: int | None
     pipeline = connection._pipeline
     if pipeline is not None:
         return joined(span, pipeline, peer_of(connection), text, sanitise, size, size or 0)
-    db.query(span, getattr(connection, PEER, None) or peer_of(connection), text, sanitise)
+    db.query(span, peer_of(connection), text, sanitise)
     return None
+
+
+def holder(cursor: Any) -> Any:
+    """What holds the peer of a statement that is an exchange of its own."""
+    connection = cursor.connection
+    if connection._pipeline is not None:
+        return None
+    if getattr(connection, PEER, None) is None:
+        peer_of(connection)
+        return connection if hasattr(connection, PEER) else None
+    return connection
 
 
 def declare(span: Any, cursor: Any, text: str, sanitise: bool, size: int | None) -> None:
@@ -114,7 +126,7 @@ def targets(psycopg: ModuleType) -> dict[str, tuple[Target, ...]]:
     """Where psycopg is cut."""
     read = Reader(psycopg.sql, getattr(sys.modules.get("string.templatelib"), "Template", None))
     commenter = Commenter(psycopg, read)
-    statement = Interface(QUERY, describe, failed, read, rows, commenter.until_prepared)
+    statement = Interface(QUERY, describe, failed, read, rows, commenter.until_prepared, holder=holder)
     apart = Interface(QUERY, describe, failed, read, None, commenter.always)
     copy = Interface(QUERY, describe, failed, read, copied, commenter.always)
     server = Interface(QUERY, declare, failed, read, None, commenter.always)
@@ -131,8 +143,8 @@ def targets(psycopg: ModuleType) -> dict[str, tuple[Target, ...]]:
             target("connect", connection),
             target("AsyncConnection.connect", coroutine(QUERY, connect, connected, not_connected)),
             target("BaseConnection._exec_command", commands(read)),
-            target("Cursor.execute", execute(statement, call, rewritten.call)),
-            target("AsyncCursor.execute", execute(statement, coroutine, rewritten.coroutine)),
+            target("Cursor.execute", execute(statement, call, rewritten.call, sketched.call)),
+            target("AsyncCursor.execute", execute(statement, coroutine, rewritten.coroutine, sketched.coroutine)),
             target("ServerCursor.execute", execute(server, call, rewritten.call)),
             target("AsyncServerCursor.execute", execute(server, coroutine, rewritten.coroutine)),
             target("Cursor.executemany", executemany(statement, rewritten.call)),

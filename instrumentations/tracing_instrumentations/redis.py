@@ -16,16 +16,15 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry.trace import SpanKind
 
-from tracing_agent.drivers import exchange
+from tracing_agent.drivers import exchange, sketched
 from tracing_agent.drivers.beside import async_noticed, async_silenced, noticed, silenced
 from tracing_agent.drivers.call import TAKEN, noted
 from tracing_agent.operation import DATABASE, Operation
 from tracing_agent.patching.targets import Target
-from tracing_agent.semconv.redis_text import one_key
 from tracing_instrumentations import _redis_errors
 from tracing_instrumentations._redis_batch import Queue, active_client, batch, queue_of, routed_queue_of
-from tracing_instrumentations._redis_command import described, said
-from tracing_instrumentations._redis_peer import PEER, connected, contacted, goes_to, last_contacted, node_of, peer_of
+from tracing_instrumentations._redis_command import described, note, said
+from tracing_instrumentations._redis_peer import connected, contacted, goes_to, last_contacted, node_of, peer_of
 from tracing_instrumentations._redis_pools import pools
 
 if TYPE_CHECKING:
@@ -52,12 +51,8 @@ def sent(span: Any, queue: Queue, given: Any) -> Any:
 
 def command(span: Any, client: Any, *args: Any, **options: Any) -> Any:
     """A client, or a pipeline that watches keys, sends a command."""
-    pool = client.connection_pool
-    peer = getattr(pool, PEER, None) or peer_of(pool)
-    # As `Peer.stamp` and `said`, which would be two calls more of every command.
-    base, origin = span.origin, peer.origin
-    span.origin = origin if origin is not None and origin.engine is base.engine else peer.joined(base)
-    return client if one_key(span, args) else described(span, client, args)
+    peer_of(client.connection_pool).stamp(span)
+    return said(span, client, args)
 
 
 def pipeline(span: Any, client: Any, *more: Any, **options: Any) -> Any:
@@ -68,16 +63,18 @@ def pipeline(span: Any, client: Any, *more: Any, **options: Any) -> Any:
 
 def answered(span: Any, client: Any, result: Any) -> None:
     """The answer is there. A connection may have been made for it, so that more is known of where it went."""
-    pool = client.connection_pool
-    peer = getattr(pool, PEER, None)
-    if peer is None or peer.origin is not span.origin:
-        peer_of(pool).stamp(span)
+    peer_of(client.connection_pool).stamp(span)
 
 
 def failed(span: Any, client: Any, error: BaseException) -> None:
     """No answer, or an error."""
     peer_of(client.connection_pool).stamp(span)
     _redis_errors.failed(span, error)
+
+
+def noted_failed(span: Any, args: tuple[Any, ...], error: BaseException) -> None:
+    """The same, of a command that was noted."""
+    failed(span, args[0], error)
 
 
 # -- several servers --------------------------------------------------------------------------------------------------
@@ -124,13 +121,13 @@ def targets(module: ModuleType) -> dict[str, tuple[Target, ...]]:
     breaker = COMMAND.breaker
     return {
         "redis": (
-            *_clients("redis", exchange.call),
+            *_clients("redis", exchange.call, sketched.call),
             *pools("redis.connection", breaker),
             Target("redis.connection", "Connection._connect", noticed(breaker, connected)),
             Target("redis.cluster", "get_connection", noted(breaker, contacted)),
         ),
         "redis.asyncio": (
-            *_clients("redis.asyncio", exchange.coroutine),
+            *_clients("redis.asyncio", exchange.coroutine, sketched.coroutine),
             *pools("redis.asyncio.connection", breaker),
             Target("redis.asyncio.connection", "Connection._connect", async_noticed(breaker, connected)),
             Target("redis.asyncio.cluster", "ClusterNode.acquire_connection", noted(breaker, contacted), optional=True),
@@ -142,8 +139,8 @@ def targets(module: ModuleType) -> dict[str, tuple[Target, ...]]:
     }
 
 
-def _clients(package: str, driver: Any) -> tuple[Target, ...]:
-    one = driver(COMMAND, command, answered, failed)
+def _clients(package: str, driver: Any, sketching: Any) -> tuple[Target, ...]:
+    one = sketching(COMMAND, note, described, noted_failed, driver(COMMAND, command, answered, failed))
     several = driver(COMMAND, routed, routed_answered, routed_failed, holds=True)
     pipelines = driver(COMMAND, routed_pipeline, routed_answered, routed_failed, holds=True)
     client, cluster = f"{package}.client", f"{package}.cluster"

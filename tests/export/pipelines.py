@@ -61,7 +61,7 @@ class Exporting:
         self.exporter = exporter
         self.pipeline = Pipeline([exporter], lambda: RESOURCE, **{"delay": 3600.0, **options})
         self.provider = TracerProvider(resource=RESOURCE, shutdown_on_exit=False, span_limits=limits)
-        self.provider.engine.take = self.pipeline.offer
+        self.provider.engine.deliver(self.pipeline.offer)
         self.tracer = self.provider.get_tracer("test")
 
     def spans(self, *names: str) -> None:

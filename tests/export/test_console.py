@@ -27,7 +27,7 @@ class Traced:
         provider = TracerProvider(
             resource=self.running.provider.resource, shutdown_on_exit=False, id_generator=CountedIds()
         )
-        provider.engine.take = self.running.pipeline.offer
+        provider.engine.deliver(self.running.pipeline.offer)
         self.tracer = provider.get_tracer("test")
 
     def begin(self, name: Any, start: float, under: Any = None) -> Any:

@@ -224,7 +224,7 @@ def test_after_shutdown() -> None:
         running.spans("a")
         running.provider.shutdown()
         assert kept.names == ["a"] and kept.flushes == [False, True]
-        running.provider.engine.take = running.pipeline.offer
+        running.provider.engine.deliver(running.pipeline.offer)
         running.spans(*["late"] * 600)
         running.provider.shutdown()
         health = running.health

@@ -32,7 +32,7 @@ def zipkin() -> Iterator[Collector]:
 def tracer(running: Exporting) -> Any:
     """A tracer with counted ids whose spans go the way of ``running``."""
     provider = TracerProvider(resource=running.provider.resource, shutdown_on_exit=False, id_generator=CountedIds())
-    provider.engine.take = running.pipeline.offer
+    provider.engine.deliver(running.pipeline.offer)
     return provider.get_tracer("test", "1.2")
 
 
@@ -111,7 +111,7 @@ def test_internal_span_and_what_was_dropped() -> None:
     """An internal span has no kind, a span that is no error no ``error`` tag; what was dropped is counted."""
     provider = TracerProvider(shutdown_on_exit=False, id_generator=CountedIds())
     kept: list[Any] = []
-    provider.engine.take = kept.append
+    provider.engine.deliver(kept.append)
     span = provider.get_tracer("test").start_span(
         "work", attributes={"error": "x"}, links=[Link(SpanContext(9, 9, False, TraceFlags(1)))], start_time=0
     )

@@ -465,7 +465,7 @@ def test_something_looks_for_messages_that_take_too_long(log: Log, traced: Recor
     """A thread of the agent's ends them, without any call of the program."""
     log.write(b"a")
     ended = threading.Event()
-    traced.engine.take = lambda span: ended.set()
+    traced.engine.deliver(lambda span: ended.set())
     consumer = log.consumer(max_poll_interval_ms=600, session_timeout_ms=500, heartbeat_interval_ms=100)
     next(consumer)
     assert ended.wait(PATIENCE)

@@ -72,7 +72,7 @@ class Service:
         )
         self.engine = self.provider.engine
         self.sent: list[Span] = []
-        self.engine.take = self.sent.append
+        self.engine.deliver(self.sent.append)
         self.begin = receiver(self.engine, Operation("test", "GET", SpanKind.SERVER))
 
     def serve(self, path: str, headers: dict[str, str]) -> dict[str, str]:

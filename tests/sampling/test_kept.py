@@ -298,7 +298,7 @@ def test_excluded_work_is_not_held(keep: Keep) -> None:
 def test_where_nobody_takes_spans(keep: Keep) -> None:
     """Nothing is held where nothing is sent: without exporters, and when the program brings a provider of its own."""
     recorder = keep()
-    recorder.engine.take = None
+    recorder.engine.deliver(None)
     span: Any = recorder.tracer.start_span("root")
     assert not span.is_recording()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import array
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,7 +11,7 @@ from hypothesis import strategies as st
 
 from semconv.properties import untimed
 from tracing_agent.semconv.redis_shapes import CONTAINERS, SHAPES, WIDTH
-from tracing_agent.semconv.redis_text import NAME_LIMIT, TEXT_LIMIT, one_key, operation_name, redis_text
+from tracing_agent.semconv.redis_text import NAME_LIMIT, TEXT_LIMIT, in_full, operation_name, redis_text, short
 
 COMMANDS = [
     (("GET", "k"), "GET k"),
@@ -136,12 +135,8 @@ FORMS: list[tuple[tuple[Any, ...], str]] = [
 
 def described(args: Any) -> tuple[Any, Any]:
     """Name and text of a command, in the short way where it has one."""
-    span = SimpleNamespace(values={}, _name="")
-    if not one_key(span, args):  # type: ignore[arg-type]
-        assert (span.values, span._name) == ({}, "")
-        return operation_name(args), redis_text(args)
-    assert span.values["db.operation.name"] == span._name
-    return span._name, span.values["db.query.text"]
+    told = short(args)
+    return (operation_name(args), redis_text(args)) if told is None else (told[0], in_full(*told))
 
 
 @pytest.mark.parametrize(("args", "text"), COMMANDS + SCRIPTS + STREAMS + SECRETS + FORMS)

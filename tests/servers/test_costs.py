@@ -66,7 +66,7 @@ def test_no_garbage(recorded: Make, kind: type[Site], path: str, headers: Any) -
     ask = Ask(path, headers=headers)
     untraced = garbage(serving(kind()), ask)
     site = recorded(kind)
-    site.recorder.engine.take = lambda span: None
+    site.recorder.engine.deliver(lambda span: None)
     traced = garbage(serving(site.site), ask)
     # An exception's traceback refers to itself by the frames that it went through; ours are some of them.
     assert traced <= untraced * 1.5
@@ -76,7 +76,7 @@ def test_no_garbage(recorded: Make, kind: type[Site], path: str, headers: Any) -
 @pytest.mark.parametrize("path", ["/", "/stream"])
 def test_nothing_is_kept(site: Recorded, path: str, headers: Any) -> None:
     """User-pain row 31: however many requests there were, nothing of them is kept."""
-    site.recorder.engine.take = lambda span: None
+    site.recorder.engine.deliver(lambda span: None)
     serving(site.site)
 
     def memory() -> int:

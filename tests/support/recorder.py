@@ -44,6 +44,18 @@ class CountedClock:
         return self.seconds * 1_000_000_000
 
 
+class Intake:
+    """Takes sketches as they are."""
+
+    def __init__(self) -> None:
+        self.queue: list[Any] = []
+        self.act_at = 1 << 30
+
+    def admit(self, sketch: Any, length: int) -> None:
+        """Never."""
+        raise AssertionError
+
+
 class Recorder:
     """Records what libraries do while it is in force; `patch` applies an instrumentation to an imported library."""
 
@@ -64,7 +76,7 @@ class Recorder:
             **given,
         )
         self.engine = self.provider.engine
-        self.engine.take = self.finished.append
+        self.engine.deliver(self.finished.append)
         self.patches: list[Patch] = []
 
     def patch(self, library: str, trigger: str | None = None) -> None:

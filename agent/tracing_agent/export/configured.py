@@ -44,6 +44,8 @@ def exporters_of(settings: Settings) -> Iterator[Exporter]:
 class Preparing:
     """Stands before the exporters and sends nothing: ``prepare`` is called with theirs, before the first batch."""
 
+    sketches = True
+
     def __init__(self, prepare: Callable[[], object]) -> None:
         self._prepare = prepare
 

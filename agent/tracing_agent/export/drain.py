@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from _queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from tracing_agent.export.limits import Limits
 from tracing_agent.faults import fault
+from tracing_agent.trace.sketch import begun, drawn
 
 if TYPE_CHECKING:
     from collections import deque
@@ -17,16 +18,17 @@ if TYPE_CHECKING:
     from tracing_agent.export.notices import Losses
     from tracing_agent.export.old_names import OldNames
     from tracing_agent.export.pace import Pace
+    from tracing_agent.trace.sketch import Sketch
     from tracing_agent.trace.span import Span
 
 
 class Exporter(Protocol):
-    """Takes batches on the export thread."""
+    """Takes batches on the export thread: of spans, and where its ``sketches`` is true of sketches as well."""
 
     def prepare(self) -> None:
         """Import and make what sending needs, before the first batch."""
 
-    def export(self, spans: Sequence[Span], resource: Resource, pace: Pace) -> None:
+    def export(self, spans: Sequence[Any], resource: Resource, pace: Pace) -> None:
         """Send one batch while ``pace.left()``; every span is counted on ``pace.health`` as exported or failed."""
 
     def flush(self, closing: bool) -> None:
@@ -45,7 +47,7 @@ class Drain:
 
     def __init__(
         self,
-        queue: deque[Span],
+        queue: deque[Span | Sketch],
         exporters: Sequence[Exporter],
         resource: Callable[[], Resource],
         pace: Pace,
@@ -65,6 +67,7 @@ class Drain:
         self.old_names: OldNames | None = None
         self.prepared = False
         self._limits: Limits | None = None
+        self._sketches = all(getattr(exporter, "sketches", False) for exporter in exporters)
         # One token: whoever has it exports.
         self._turn: SimpleQueue[None] = SimpleQueue()
         self._turn.put(None)
@@ -119,7 +122,7 @@ class Drain:
             except Exception as error:
                 fault(f"exporter {type(exporter).__name__}", error)
 
-    def _take(self) -> Sequence[Span]:
+    def _take(self) -> Sequence[Span | Sketch]:
         health, pop, since = self.health, self.queue.popleft, self.since
         # Nobody else takes from the queue meanwhile.
         count = min(self.batch, len(self.queue))
@@ -127,26 +130,34 @@ class Drain:
         spans = [pop() for _ in range(count)]
         health.taken += count
         if since:
-            spans = [span for span in spans if _begun(span) >= since]
+            spans = [span for span in spans if begun(span) >= since]
             health.inherited += count - len(spans)
         health.version += 1
-        if spans:
-            self._finish(spans)
-        return spans
+        return self._finished(spans) if spans else spans
 
-    def _finish(self, spans: Sequence[Span]) -> None:
-        """What is done to spans on their way out, rather than while the program waits."""
+    def _finished(self, items: Sequence[Span | Sketch]) -> Sequence[Span | Sketch]:
+        """Spans with what is done to them on their way out, rather than while the program waits.
+
+        Sketches stay what they are where nothing is to be done to them and all exporters take them.
+        """
         try:
-            limits = spans[0].origin.engine.limits
-            if self._limits is None or self._limits.limits is not limits:
-                self._limits = Limits(limits)
-            self._limits.apply(spans)
+            limits = self._limits_of(items[0])
+            if self.old_names is not None or not (limits.wide and self._sketches):
+                items = drawn(items)
+            limits.apply(items)
             if self.old_names is not None:
-                self.old_names.apply(spans)
+                self.old_names.apply(items)  # type: ignore[arg-type]
         except Exception as error:
             fault("the limits of attributes", error)
+        return items
 
-    def _export(self, spans: Sequence[Span]) -> None:
+    def _limits_of(self, item: Span | Sketch) -> Limits:
+        limits = (item[0] if type(item) is tuple else item.origin).engine.limits  # type: ignore[union-attr]
+        if self._limits is None or self._limits.limits is not limits:
+            self._limits = Limits(limits)
+        return self._limits
+
+    def _export(self, spans: Sequence[Span | Sketch]) -> None:
         failure = "no exporter took them"
         for exporter in self.exporters:
             try:
@@ -157,9 +168,3 @@ class Drain:
         unknown = self.health.sending()
         if unknown > 0:
             self.health.fail(unknown, "exporter fault", failure)
-
-
-def _begun(span: Span) -> int:
-    """When a span really began; not by its dictionary where it has none, as that would make one."""
-    begun: int = span.__dict__.get("begun", span._start_time) if span.rare else span._start_time
-    return begun

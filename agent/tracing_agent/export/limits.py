@@ -29,10 +29,12 @@ class Limits:
         self.limits = limits
         self.count: int | None = limits.max_span_attributes
         self.length: int | None = limits.max_span_attribute_length
+        #: Whether no sketch can be over them.
+        self.wide = self.length is None and (self.count is None or self.count >= 2 * _CONSTANTS)
         self._bare: dict[Origin, Origin] = {}
 
-    def apply(self, spans: Sequence[Span]) -> None:
-        """Cut what is over the limits."""
+    def apply(self, spans: Sequence[Any]) -> None:
+        """Cut what is over the limits. There are sketches only among spans whose limits are ``wide``."""
         count, length = self.count, self.length
         if length is not None:
             for span in spans:
@@ -40,7 +42,7 @@ class Limits:
         if count is not None:
             few = count - _CONSTANTS
             for span in spans:
-                if len(span.values) > few:
+                if type(span) is not tuple and len(span.values) > few:
                     self._thin(span, count)
 
     def _shorten(self, span: Span, length: int) -> None:

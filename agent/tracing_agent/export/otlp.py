@@ -5,38 +5,41 @@ Source: opentelemetry-proto v1.x, ``trace/v1/trace.proto`` (field numbers in the
 
 from __future__ import annotations
 
-from struct import Struct
 from typing import TYPE_CHECKING, Any
 
+from tracing_agent.export.otlp_fields import (
+    CHILD,
+    FLAGS,
+    HEADS,
+    ID,
+    IDS,
+    LOW,
+    NO_STATUS,
+    PARENT,
+    TIME,
+    TIMES,
+    attribute_fields,
+    begun,
+    constants,
+)
 from tracing_agent.export.otlp_memory import VALUES, Memory
-from tracing_agent.export.record import HAS_REMOTE, IS_REMOTE, Record, events, kind, links, status
+from tracing_agent.export.otlp_sketch import Sketches
+from tracing_agent.export.record import HAS_REMOTE, IS_REMOTE, Record, events, links, status
 from tracing_agent.export.values import text
-from tracing_agent.export.wire import any_value, field, key_value, utf8, varint
+from tracing_agent.export.wire import any_value, field, utf8, varint
 from tracing_agent.faults import fault
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
     from tracing_agent.export.record import Event, Link
-    from tracing_agent.trace.span import Span, Trace
+    from tracing_agent.trace.span import Span
 
     #: An encoded span: its scope, and the ``ScopeSpans.spans`` field.
     Message = tuple[InstrumentationScope, bytes]
-
-_ids = Struct(">HQQHQ").pack  # trace_id 1, span_id 2: tag and length, then big-endian bytes
-_id = Struct(">Q").pack  # what is left of span_id 2 behind what the trace remembers
-_child = Struct(">QHQ").pack  # the same, and parent_span_id 4
-_parent = Struct(">HQ").pack
-_times = Struct("<BQBQHI").pack  # start 7, end 8: fixed64; flags 16: tag of two bytes, fixed32
-_time = Struct("<BQ").pack
-_flags = Struct("<BI").pack
-_LOW = (1 << 64) - 1
-_NO_STATUS = b"\x7a\x00"
-# Sizes of spans whose heads, tag and length, are remembered.
-_SIZES = 4096
 
 
 class Encoder:
@@ -47,6 +50,7 @@ class Encoder:
 
     def __init__(self) -> None:
         self.memory = Memory()
+        self._sketches = Sketches(self.memory)
         self._scopes: dict[int, tuple[InstrumentationScope, bytes, bytes]] = {}
         self._resource: tuple[Any, bytes] = (None, b"")
 
@@ -54,33 +58,37 @@ class Encoder:
         """An ``ExportTraceServiceRequest``: one ``ResourceSpans``, its spans grouped by scope."""
         return self.wrap(self.span_messages(spans), resource)
 
-    def span_messages(self, spans: Iterable[Span]) -> list[Message]:
-        """Each span encoded, ready to be put together by `wrap`."""
-        memory, heads = self.memory, _heads
+    def span_messages(self, spans: Iterable[Any]) -> list[Message]:
+        """Each span, or sketch of one, encoded, ready to be put together by `wrap`."""
+        memory, heads = self.memory, HEADS
         texts, ints, names = memory.texts, memory.ints, memory.names
         messages: list[Message] = []
+        append_message, sketch = messages.append, self._sketches.message
         for span in spans:
             try:
+                if type(span) is tuple:
+                    append_message(sketch(span))
+                    continue
                 trace, up, origin, values = span.trace, span.up, span.origin, span.values
                 flags = trace.flags & 0xFF | HAS_REMOTE
-                parts = [trace.encoded or _begun(trace)]
+                parts = [trace.encoded or begun(trace)]
                 append = parts.append
                 if type(up) is int:
-                    append(_child(span.span_id, 0x2208, up))
+                    append(CHILD(span.span_id, 0x2208, up))
                 elif up is None:
-                    append(_id(span.span_id))
+                    append(ID(span.span_id))
                 else:
-                    append(_child(span.span_id, 0x2208, up.span_id))
+                    append(CHILD(span.span_id, 0x2208, up.span_id))
                     if up.is_remote:
                         flags |= IS_REMOTE
                 if trace.state:
                     append(field(b"\x1a", utf8(trace.state)))  # trace_state 3
                 append(names[span._name])
-                constants, apart = origin.encoded or _constants(origin)
+                same, apart = origin.encoded or constants(origin)
                 if not apart(values):
                     raise ValueError("what is constant in others is not in this one")
-                append(constants)
-                append(_times(0x39, span._start_time, 0x41, span._end_time, 0x0185, flags))
+                append(same)
+                append(TIMES(0x39, span._start_time, 0x41, span._end_time, 0x0185, flags))
                 for key, value in values.items():
                     kind = type(value)
                     if kind is str:
@@ -89,13 +97,15 @@ class Encoder:
                         append(ints[key][value])
                     else:
                         append(memory.pair(key, any_value(value)))
-                append(_rare(span) if span.rare else _NO_STATUS)
+                append(_rare(span) if span.rare else NO_STATUS)
                 body = b"".join(parts)
             except Exception:
+                if type(span) is tuple:
+                    span = span[0].span(span)
                 body = _odd(span)
                 if not body:
                     continue
-            messages.append((span.origin.scope, heads[len(body)] + body))
+            append_message((span.origin.scope, heads[len(body)] + body))
         return messages
 
     # -- around spans -----------------------------------------------------------------------------------------------
@@ -126,7 +136,7 @@ class Encoder:
     def _resource_field(self, resource: Resource) -> bytes:
         known, encoded = self._resource
         if known is not resource:
-            encoded = field(b"\x0a", _attributes(b"\x0a", resource.attributes))
+            encoded = field(b"\x0a", attribute_fields(b"\x0a", resource.attributes))
             self._resource = (resource, encoded)
         return encoded
 
@@ -139,7 +149,7 @@ class Encoder:
             body += field(b"\x12", utf8(text(scope.version)))
         attributes = getattr(scope, "attributes", None)
         if attributes:
-            body += _attributes(b"\x1a", attributes)
+            body += attribute_fields(b"\x1a", attributes)
         head = field(b"\x0a", body)
         tail = field(b"\x1a", utf8(text(scope.schema_url))) if scope.schema_url else b""
         if len(self._scopes) >= VALUES:
@@ -147,37 +157,6 @@ class Encoder:
         # Held, so that no other scope gets its id.
         self._scopes[id(scope)] = (scope, head, tail)
         return head, tail
-
-
-class _Heads(dict[int, bytes]):
-    """What stands before a span of so many bytes: ``spans`` 2 and its length."""
-
-    def __missing__(self, size: int) -> bytes:
-        head = b"\x12" + varint(size)
-        if size < _SIZES:
-            self[size] = head
-        return head
-
-
-_heads = _Heads()
-
-
-def _attributes(tag: bytes, attributes: Mapping[str, Any]) -> bytes:
-    return b"".join([field(tag, key_value(key, value)) for key, value in attributes.items()])
-
-
-def _begun(trace: Trace) -> bytes:
-    """What the spans of a trace have in common: trace_id 1, and tag and length of span_id 2."""
-    encoded = trace.encoded = b"\x0a\x10" + trace.id.to_bytes(16, "big") + b"\x12\x08"
-    return encoded
-
-
-def _constants(origin: Any) -> Any:
-    """What the spans of an origin have in common, and what says of values that none of them is named as a constant."""
-    # kind 6; OTLP counts from 1, 0 is unspecified
-    constants = b"\x30" + varint(kind(origin.kind)) + _attributes(b"\x4a", origin.attributes)
-    origin.encoded = (constants, frozenset(origin.attributes).isdisjoint)
-    return origin.encoded
 
 
 def _rare(span: Span) -> bytes:
@@ -209,18 +188,18 @@ def _status(code: int, description: str) -> bytes:
 
 
 def _event(event: Event) -> bytes:
-    body = _time(0x09, event.time) + field(b"\x12", utf8(event.name)) + _attributes(b"\x1a", event.attributes)
+    body = TIME(0x09, event.time) + field(b"\x12", utf8(event.name)) + attribute_fields(b"\x1a", event.attributes)
     return field(b"\x5a", body + (b"\x20" + varint(event.dropped) if event.dropped else b""))  # events 11
 
 
 def _link(link: Link) -> bytes:
-    body = _ids(0x0A10, link.trace_id >> 64, link.trace_id & _LOW, 0x1208, link.span_id)
+    body = IDS(0x0A10, link.trace_id >> 64, link.trace_id & LOW, 0x1208, link.span_id)
     if link.state:
         body += field(b"\x1a", utf8(link.state))
-    body += _attributes(b"\x22", link.attributes)
+    body += attribute_fields(b"\x22", link.attributes)
     if link.dropped:
         body += b"\x28" + varint(link.dropped)
-    return field(b"\x6a", body + _flags(0x35, link.flags))  # links 13
+    return field(b"\x6a", body + FLAGS(0x35, link.flags))  # links 13
 
 
 def _odd(span: Span) -> bytes:
@@ -233,14 +212,14 @@ def _odd(span: Span) -> bytes:
 
 
 def _record(record: Record) -> bytes:
-    parts = [_ids(0x0A10, record.trace_id >> 64, record.trace_id & _LOW, 0x1208, record.span_id)]
+    parts = [IDS(0x0A10, record.trace_id >> 64, record.trace_id & LOW, 0x1208, record.span_id)]
     if record.parent_id is not None:
-        parts.append(_parent(0x2208, record.parent_id))
+        parts.append(PARENT(0x2208, record.parent_id))
     if record.state:
         parts.append(field(b"\x1a", utf8(record.state)))
     parts.append(field(b"\x2a", utf8(record.name)) + b"\x30" + varint(record.kind))
-    parts.append(_times(0x39, record.start, 0x41, record.end, 0x0185, record.flags))
-    parts.append(_attributes(b"\x4a", record.attributes))
+    parts.append(TIMES(0x39, record.start, 0x41, record.end, 0x0185, record.flags))
+    parts.append(attribute_fields(b"\x4a", record.attributes))
     parts.append(_dropped(record.dropped))
     parts.append(_events(record.events, record.dropped_events) + _links(record.links, record.dropped_links))
     parts.append(_status(record.code, record.description))

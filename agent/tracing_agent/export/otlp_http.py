@@ -22,6 +22,7 @@ class OtlpHttpExporter:
 
     def __init__(self, settings: Otlp) -> None:
         self.settings = settings
+        self.sketches = settings.protocol == "http/protobuf"
         self._sender: Sender | None = None
         self._unusable = ""
 

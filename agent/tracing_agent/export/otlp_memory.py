@@ -23,15 +23,17 @@ _INT = (b"", b"\x02\x18", b"\x03\x18")
 class Memory:
     """The tables of one encoder: ``texts[key][value]`` and ``ints[key][value]`` give attributes, ``names[name]`` names.
 
+    ``words[origin]`` gives, by what their calls said, name and attributes of sketched spans;
     ``heads`` are what stands before the value of an attribute, by its key.
     """
 
-    __slots__ = ("heads", "ints", "names", "remembered", "texts")
+    __slots__ = ("heads", "ints", "names", "remembered", "texts", "words")
 
     def __init__(self) -> None:
         self.texts = _Keys(self, _Texts)
         self.ints = _Keys(self, _Ints)
         self.names = _Names(self)
+        self.words = _Words()
         self.heads: dict[str, bytes] = {}
         self.remembered = 0
 
@@ -40,7 +42,7 @@ class Memory:
         self.remembered += 1
         if self.remembered > REMEMBERED:
             self.remembered = 1
-            for table in (self.texts, self.ints, self.names, self.heads):
+            for table in (self.texts, self.ints, self.names, self.words, self.heads):
                 table.clear()
 
     def pair(self, key: str, value: bytes) -> bytes:
@@ -53,6 +55,14 @@ class Memory:
                 self.heads[key] = head
         body = head + varint(len(value)) + value
         return b"\x4a" + varint(len(body)) + body  # attributes 9
+
+
+class _Words(dict[Any, dict[Any, bytes]]):
+    """By origin, a table."""
+
+    def __missing__(self, origin: Any) -> dict[Any, bytes]:
+        table = self[origin] = {}
+        return table
 
 
 class _Names(dict[str, bytes]):

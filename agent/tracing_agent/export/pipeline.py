@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.resources import Resource
 
     from tracing_agent.export.old_names import OldNames
+    from tracing_agent.trace.sketch import Sketch
     from tracing_agent.trace.span import Span
 
 # Seconds that a fork waits at most while the export thread sends; and while it imports what it needs (once) or has
@@ -75,7 +76,7 @@ class Pipeline:
         """Start from nothing: in a new process, and in a forked child, where the parent's spans are the parent's."""
         self.pid = os.getpid()
         self.closed = False
-        self.queue: deque[Span] = deque()
+        self.queue: deque[Span | Sketch] = deque()
         self.health = Health()
         self.pace = Pace(self.health)
         losses = Losses(self.health, self.limit)
@@ -93,16 +94,17 @@ class Pipeline:
 
     # -- the application's side -------------------------------------------------------------------------------------
 
-    def offer(self, span: Span) -> None:
-        """Take an ended span. Called by every thread of the application: an append, and nothing else as a rule."""
+    def offer(self, span: Span | Sketch) -> None:
+        """Take an ended span, or a sketch of one. Called by every thread of the application: as a rule, an append."""
         queue = self.queue
         length = len(queue)
         if length >= self.act_at:
-            self._admit(span, length)
+            self.admit(span, length)
         else:
             queue.append(span)
 
-    def _admit(self, span: Span, length: int) -> None:
+    def admit(self, span: Span | Sketch, length: int) -> None:
+        """Take an ended span where more is to be done than to append it: the queue had reached ``act_at``."""
         if self.pid != os.getpid():
             # Forked by something that does not tell Python, as uWSGI does; when, nobody knows.
             self.on_fork()

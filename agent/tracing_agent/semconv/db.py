@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from tracing_agent.trace.identity import Origin
     from tracing_agent.trace.span import Span
 
+#: The attribute of what connections are made by, or of a connection itself, that holds its peer.
+PEER = "_tracing_agent_peer"
 # Peers remembered by one instrumentation; past it they are forgotten and learned anew.
 _PEERS_MAX = 256
 
@@ -114,6 +116,16 @@ def query(span: Span, peer: Peer, text: str, sanitise: bool) -> None:
         values["db.query.summary"] = span._name = summary
     else:
         span._name = peer.target or span._name
+
+
+def described(peer: Peer, said: tuple[str, bool]) -> tuple[str, dict[str, Any]]:
+    """As `query`, of (text, whether to sanitise it): name and attributes of a query that was sketched."""
+    text, sanitise = said
+    known = (SANITISED if sanitise else AS_GIVEN).recent.get(text)
+    text, summary = analysed(text, sanitise) if known is None else known
+    if summary:
+        return summary, {"db.query.text": text, "db.query.summary": summary}
+    return peer.target, {"db.query.text": text}
 
 
 def operation(span: Span, name: str, target: str = "") -> None:

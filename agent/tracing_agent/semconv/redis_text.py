@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tracing_agent.semconv.redis_shapes import Shape
-    from tracing_agent.trace.span import Span
 
 TEXT_LIMIT = 1_000
 NAME_LIMIT = 256
@@ -35,34 +34,30 @@ def _one_key(shape: Shape) -> int:
 
 
 _ONE_KEY = {name: most for name, shape in SHAPES.items() if (most := _one_key(shape))}
-# By the number of arguments, the command counted, and by name: what is behind the key.
-_BEHIND: tuple[dict[str, str], ...] = tuple(
-    {name: _TAILS[count - 2] for name, most in _ONE_KEY.items() if 2 <= count <= most + 1}
+#: By the number of arguments, the command counted, and by name: the name, and what is shown behind the key, of commands
+#: that show one key only. Most are of this kind; `in_full` gives their text.
+SHORT: tuple[dict[Any, tuple[str, str]], ...] = tuple(
+    {name: (name, _TAILS[count - 2]) for name, most in _ONE_KEY.items() if 2 <= count <= most + 1}
     for count in range(len(_TAILS) + 2)
 )
 
 
-def one_key(span: Span, args: Sequence[Any]) -> bool:
-    """Say of `span` `operation_name` and `redis_text`, for a command with one key that can stand in the text as it is.
+def short(args: Sequence[Any]) -> tuple[str, str, str] | None:
+    """(name, key, what is shown behind it) of a command with one key that is text; None for any other."""
+    try:
+        name, behind = SHORT[len(args)][args[0]]
+        key = args[1]
+    except (LookupError, TypeError):
+        return None
+    if type(key) is not str:
+        return None
+    return name, key if len(key) <= NAME_LIMIT else key[: NAME_LIMIT + 1], behind
 
-    Most commands are of this kind. For others nothing is done, and the answer is False.
-    """
-    if 1 < len(args) < len(_BEHIND):
-        name, key = args[0], args[1]
-        if type(name) is str and type(key) is str:
-            behind = _BEHIND[len(args)].get(name)
-            if (
-                behind is not None
-                and 0 < len(key) <= NAME_LIMIT
-                and key.isprintable()
-                and " " not in key
-                and '"' not in key
-            ):
-                values = span.values
-                values["db.query.text"] = f"{name} {key}{behind}"
-                values["db.operation.name"] = span._name = name
-                return True
-    return False
+
+def in_full(name: str, key: str, behind: str) -> str:
+    """The text of a command that `short` gave: as `redis_text` writes it."""
+    plain = 0 < len(key) <= NAME_LIMIT and key.isprintable() and " " not in key and '"' not in key
+    return f"{name} {key if plain else _shown(key)}{behind}"
 
 
 def redis_text(args: Sequence[Any]) -> str:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Link, SpanKind
 
     from tracing_agent.trace.rule import Rule
+    from tracing_agent.trace.sketch import Intake
 
 DROP, ONLY, SAMPLE = sdk.sampling.Decision  # in their order
 new: Callable[[type[Span]], Span] = object.__new__
@@ -45,8 +46,9 @@ def below(up: Any, trace: Trace) -> Any:
 class Engine:
     """What all spans of one provider share.
 
-    ``finish`` ends a span now; ``take`` is where an ended, sampled span goes (the exporter's queue);
-    ``deferred`` is true when every begun span has to be shown to somebody (a custom sampler, span processors).
+    ``finish`` ends a span now; ``take`` is where an ended, sampled span goes (the exporter's queue), and ``sketches``
+    where a sketch of one goes, None where there have to be spans. ``deferred`` is true when every begun span has to be
+    shown to somebody (a custom sampler, span processors).
     """
 
     def __init__(
@@ -61,6 +63,8 @@ class Engine:
         carrier: Carrier | None = None,
     ) -> None:
         self.watched = False
+        self.take: Callable[[Span], None] | None = None
+        self._intake: Intake | None = None
         self.sampled_by(sampler)
         self.ids = ids
         # SDKs before 1.42 have generators that cannot be asked.
@@ -71,7 +75,6 @@ class Engine:
         self.processors = processors
         self.clock = clock
         self.carrier = carrier or Carrier()
-        self.take: Callable[[Span], None] | None = None
         #: `semconv.http.HttpSettings`, where the program's owner set any.
         self.http: Any = None
         #: `semconv.db.DatabaseSettings`, likewise.
@@ -95,6 +98,23 @@ class Engine:
         self.deferred = self.watched or rule is None or rule.late
         #: The lower-case names of the request headers that decide.
         self.headers = () if rule is None else rule.headers
+        self._settle()
+
+    def deliver(self, take: Callable[[Span], None] | None, intake: Intake | None = None) -> None:
+        """Hand ended, sampled spans to ``take`` (None: nobody), and sketches of them to ``intake``, if it is given."""
+        self.take = take
+        self._intake = intake
+        if intake is None and take is not None:
+            from tracing_agent.trace.sketch import Drawn
+
+            self._intake = Drawn(take)
+        self._settle()
+
+    def _settle(self) -> None:
+        """Sketch, unless somebody wants to see spans while they are made."""
+        self.sketches = self._intake if self.parented and not self.deferred else None
+        #: Whether every call without a parent is sampled.
+        self.roots = self.rule is not None and bool(self.rule.sampled)
 
     def rule_of(self, sampler: sdk.sampling.Sampler) -> Rule | None:
         """What decides instead of ``sampler``; None where that has to be asked."""
@@ -114,6 +134,7 @@ class Engine:
         """Span processors were added: they see every span from now on."""
         self.watched = True
         self.deferred = True
+        self._settle()
 
     # -- ending -----------------------------------------------------------------------------------------------------
 

@@ -243,7 +243,7 @@ class TracerProvider(sdk.ForkedProvider):
         for engine in self._engines:
             engine.sampled_by(sampler)
             engine.processors = processors
-            engine.take = None
+            engine.deliver(None)
             engine.watch()
         self.replace_resource(resource)
 

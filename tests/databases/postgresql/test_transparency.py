@@ -18,7 +18,7 @@ from psycopg.types.composite import CompositeInfo, register_composite
 from databases.postgresql.kinds import Database, done, items, roots, scenario, within
 from support.recorder import Recorder
 from tracing_agent.faults import LINES
-from tracing_instrumentations import _psycopg_pipeline
+from tracing_instrumentations import _dbapi, _psycopg_pipeline
 from tracing_instrumentations import psycopg as described
 
 PATHS = [target.path for target in described.targets(psycopg)["psycopg"]]
@@ -179,6 +179,7 @@ async def test_a_fault_of_ours(database: Database, recorder: Recorder, monkeypat
 
     monkeypatch.setattr(described.db, "query", broken)
     monkeypatch.setattr(_psycopg_pipeline, "query", broken)
+    monkeypatch.setattr(_dbapi, "described", broken)
     monkeypatch.setattr(LINES, "strict", False)
     monkeypatch.setattr(LINES, "level", 0)
     async with database.connected(recorder, autocommit=False) as connection:
@@ -191,4 +192,7 @@ async def test_a_fault_of_ours(database: Database, recorder: Recorder, monkeypat
         async with within(connection.pipeline()):
             await done(connection.execute("SELECT 1"))
         await done(connection.commit())
-    assert recorder.spans() == []
+    # It is described when it has been run.
+    assert [(span["name"], span["attributes"].get("db.query.text")) for span in recorder.spans()] == [
+        ("postgresql", None)
+    ]

@@ -1,0 +1,117 @@
+"""Sketches: ended spans of which only ids, times and what the call said are kept, until they are on their way out.
+
+A leaf needs no span while the program waits: nothing below it and nothing beside it looks at one. A sketch is one tuple
+where a span is seven objects, which costs a third to make and to carry to another processor's cache; what the call said
+is put into words (SQL sanitised, a command written as text) by whoever sends it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+from tracing_agent.trace.engine import new
+from tracing_agent.trace.ids import bits_of
+from tracing_agent.trace.span import SAMPLED, Span, Trace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from tracing_agent.operation import Operation
+    from tracing_agent.trace.engine import Engine
+    from tracing_agent.trace.identity import Origin
+
+    class Place(Protocol):
+        """Where calls go: what the spans of those that go there share, under each engine. See `semconv.db.Peer`."""
+
+        origin: Origin | None
+
+        def joined(self, base: Origin) -> Origin:
+            """What spans to this place share, if others share ``base``."""
+
+    class Intake(Protocol):
+        """Where sketches go: appended to ``queue`` while it is shorter than ``act_at``. See `Pipeline.offer`."""
+
+        queue: Any
+        act_at: int
+
+        def admit(self, sketch: Sketch, length: int) -> None:
+            """Take a sketch when the queue had a ``length`` that is no longer less."""
+
+    #: ``describe(place, said)`` gives a span's name ("": the operation's) and those of its attributes that are not its
+    #: origin's. What was said is a tuple that can be hashed, and the same of spans of one origin means the same.
+    Describe = Callable[[Any, Any], tuple[str, Mapping[str, Any]]]
+    #: Artist, trace (None: one of its own), id of the parent in it, own id (0: any), start and end in nanoseconds since
+    #: the epoch, place, what the call said.
+    Sketch = tuple["Artist", "Trace | None", "int | None", int, int, int, Place, Any]
+
+
+class Artist:
+    """What the sketches of one operation have in common, and how a span is drawn from one."""
+
+    __slots__ = ("base", "bits", "describe", "engine", "fault", "flags", "name")
+
+    def __init__(self, operation: Operation, engine: Engine, describe: Describe) -> None:
+        self.engine = engine
+        self.base = operation.origin(engine)
+        self.name = operation.name
+        self.describe = describe
+        self.fault = operation.breaker.fault
+        #: ``bits(n)`` is a random integer; None where ids are made while the program waits, by another generator.
+        self.bits = bits_of(engine.ids)
+        #: Those of a trace that begins with a sketch.
+        self.flags = engine.random | SAMPLED
+
+    def origin(self, place: Place) -> Origin:
+        """What spans to ``place`` share."""
+        origin = place.origin
+        return origin if origin is not None and origin.engine is self.engine else place.joined(self.base)
+
+    def span(self, sketch: Sketch) -> Span:
+        """The span that was sketched."""
+        _, trace, up, id, start, end, place, said = sketch
+        try:
+            name, values = self.describe(place, said)
+        except Exception as error:
+            self.fault(error)
+            name, values = self.name, {}
+        span = new(Span)
+        span.trace = Trace(self.engine.ids.generate_trace_id(), self.flags, "", True) if trace is None else trace
+        span.span_id = id or self.engine.ids.generate_span_id()
+        span.up = up
+        span.origin = self.origin(place)
+        span._name = name or self.name
+        span.values = dict(values)
+        span._start_time = start
+        span._end_time = end
+        span.rare = False
+        return span
+
+
+class Drawn:
+    """The intake of a queue for sketches that have to be spans at once: ``take`` gets them."""
+
+    __slots__ = ("_take",)
+    queue, act_at = (), 0
+
+    def __init__(self, take: Callable[[Span], None]) -> None:
+        self._take = take
+
+    def admit(self, sketch: Sketch, length: int) -> None:
+        """Take a sketch."""
+        self._take(sketch[0].span(sketch))
+
+
+def begun(item: Span | Sketch) -> int:
+    """When a span really began; not by its dictionary where it has none, as that would make one."""
+    if type(item) is tuple:
+        return item[4]
+    time: int = item.__dict__.get("begun", item._start_time) if item.rare else item._start_time  # type: ignore[union-attr]
+    return time
+
+
+def drawn(items: Sequence[Span | Sketch]) -> Sequence[Span]:
+    """Spans, of spans and sketches."""
+    return [item[0].span(item) if type(item) is tuple else item for item in items]  # type: ignore[misc]
+
+
+__all__ = ["Artist", "Drawn", "Intake", "Sketch", "begun", "drawn"]
