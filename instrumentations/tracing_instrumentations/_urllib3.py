@@ -8,9 +8,10 @@ from tracing_agent.drivers.told import told
 from tracing_agent.patching.targets import Target
 from tracing_agent.semconv.http import client_response
 from tracing_agent.semconv.http.client import client_failed
+from tracing_agent.trace.sdk import BAGGAGE_KEY, current
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from tracing_agent.drivers.attempts import Attempts
     from tracing_agent.faults import Breaker
@@ -103,20 +104,33 @@ class Headers:
             copied[name] = value
         return copied
 
-    def urlopen(
-        self, carrier: Carrier, identity: Span | Dropped, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """The arguments of ``urlopen(self, method, url, body, headers, ...)`` with context in the headers."""
-        if len(args) > 4:
-            headers = args[4]
-            if headers is None:
-                headers = args[0].headers
-            return (*args[:4], self.written(carrier, identity, headers, self._copy), *args[5:]), kwargs
-        headers = kwargs.get("headers")
-        if headers is None:
-            headers = args[0].headers
-        kwargs["headers"] = self.written(carrier, identity, headers, self._copy)
-        return args, kwargs
+    def urlopen(self, carrier: Carrier) -> Callable[[Any, Any, Any], Any]:
+        """The function that gives the arguments of ``urlopen(self, method, url, body, headers, ...)`` with context.
+
+        It takes identity, positional and keyword arguments; the latter are its own to change.
+        """
+        mapping, kind, absent = self._mapping, self._copy, frozenset(carrier.fields).isdisjoint
+        plain, new = carrier.plain, object.__new__
+
+        def carry(identity: Any, args: Any, kwargs: Any) -> Any:
+            headers = kwargs.get("headers")
+            if plain and type(headers) is mapping and not identity.trace.state:
+                # As `written`, in the usual case: no step of it is a call of ours but the last.
+                store = headers._store.copy()
+                context = current()
+                if absent(store) and not (context and context.get(BAGGAGE_KEY)):
+                    copied: Any = new(kind)
+                    copied._store = store
+                    store["traceparent"] = ("traceparent", identity.trace.traceparent(identity.span_id))
+                    kwargs["headers"] = copied
+                    return args, kwargs
+            if len(args) > 4:
+                headers = args[0].headers if args[4] is None else args[4]
+                return (*args[:4], self.written(carrier, identity, headers, kind), *args[5:]), kwargs
+            kwargs["headers"] = self.written(carrier, identity, args[0].headers if headers is None else headers, kind)
+            return args, kwargs
+
+        return carry
 
 
 def pairs(headers: Mapping[Any, Any] | None) -> Iterator[tuple[str, str]]:

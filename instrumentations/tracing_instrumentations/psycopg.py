@@ -24,7 +24,8 @@ from tracing_agent.patching.targets import Target
 from tracing_agent.semconv import db
 from tracing_agent.semconv.db import PEER
 from tracing_instrumentations import _postgresql
-from tracing_instrumentations._dbapi import Interface, execute, executemany
+from tracing_instrumentations._dbapi import Interface, execute
+from tracing_instrumentations._dbapi_many import executemany
 from tracing_instrumentations._postgresql import failed
 from tracing_instrumentations._psycopg_comment import Commenter
 from tracing_instrumentations._psycopg_connect import connected, connecting, not_connected, peer_of, shared

@@ -18,7 +18,8 @@ from tracing_agent.drivers.call import noted
 from tracing_agent.drivers.sending import Client, follows
 from tracing_agent.operation import HTTP_CLIENT, Operation
 from tracing_agent.patching.targets import Target, like
-from tracing_agent.semconv.http import client_request, client_response
+from tracing_agent.semconv.http import LONGEST, client_request, client_response
+from tracing_agent.semconv.http.client import client_exchange
 from tracing_instrumentations._urllib3 import PEER, Headers, pairs
 from tracing_instrumentations._urllib3 import targets as urllib3
 
@@ -46,6 +47,7 @@ class Requests(Client):
     def __init__(self, http: HttpSettings) -> None:
         super().__init__(http)
         self._methods, self._capture = http.methods, http.client_request
+        self.brief = self._capture is None and self.captured is None
 
     def url(self, request: PreparedRequest) -> str:
         url: Any = request.url
@@ -56,6 +58,23 @@ class Requests(Client):
         client_request(span, self._methods, request.method or "", url if type(url) is str else self.url(request))
         if self._capture is not None:
             self._capture.record(span.values, pairs(request.headers))
+
+    def asked(self, request: PreparedRequest, count: int) -> tuple[Any, ...] | None:
+        url = request.url
+        return (request.method, url, count) if type(url) is str and len(url) <= LONGEST else None
+
+    def came(self, response: Any) -> tuple[Any, ...] | None:
+        try:
+            status, raw = response.status_code, response.raw
+            version, peer = raw.version, raw._connection._tracing_agent_peer
+        except AttributeError:
+            return None  # a double, or a connection that nobody saw being made
+        if type(status) is int and status < 400 and type(version) is int and type(peer) is tuple:
+            return status, version, peer
+        return None
+
+    def describe(self, place: Any, said: Any) -> tuple[str, dict[str, Any]]:
+        return client_exchange(self._methods, *said)
 
     def end(self, span: Span, response: Any) -> None:
         raw = response.raw

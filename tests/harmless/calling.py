@@ -92,4 +92,8 @@ def _without_port(seen: Any, port: int) -> str:
     return re.sub(r"0x[0-9a-f]+", "0x", repr(seen).replace(str(port), "PORT"))
 
 
-PROGRAMS = (Program("requests", with_requests, (("requests", "requests"),)),)
+_PATCHED = (("requests", "requests"),)
+PROGRAMS = (
+    Program("requests", with_requests, _PATCHED),
+    Program("requests-brief", with_requests, _PATCHED, brief=True),
+)

@@ -45,7 +45,8 @@ class Program(NamedTuple):
 
     ``patched`` are the instrumentations with the modules that bring them in. Where other programs reach most of what
     this one does, ``only`` is what is of interest here, by the beginning of the name. Where it has ``pools``, by
-    the number of their types, its operations are measured; ``rules`` decide what is sampled.
+    the number of their types, its operations are measured; ``rules`` decide what is sampled. A ``brief`` one has no
+    settings that ask for more, so that its calls are told in a few words.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Program(NamedTuple):
     only: tuple[str, ...] = ("",)
     pools: int = 0
     rules: str = ""
+    brief: bool = False
 
     def at(self, request: pytest.FixtureRequest) -> Program:
         """The same with its server."""
@@ -93,9 +95,9 @@ def traced(program: Program) -> Iterator[Recorder]:
         _measured.append(Measured(recorder.provider))
     engine, patched = recorder.engine, program.patched
     try:
-        engine.database = DatabaseSettings(True, True, program.comments)
+        engine.database = DatabaseSettings(True, not program.brief, program.comments)
         engine.messaging = MessagingSettings()
-        engine.http = HttpSettings.of(SETTINGS.http)
+        engine.http = HttpSettings.of((Settings({}) if program.brief else SETTINGS).http)
     except Exception as error:
         patched = ()
         fault("the start of the agent", error)

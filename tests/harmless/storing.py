@@ -323,6 +323,7 @@ _POOLS = ("tracing_instrumentations.psycopg_pool", "tracing_instrumentations._re
 
 PROGRAMS = (
     Program("psycopg", with_psycopg, _POSTGRESQL, "postgres"),
+    Program("psycopg-brief", with_psycopg, _POSTGRESQL, "postgres", brief=True),
     Program("psycopg-comments", with_psycopg, _POSTGRESQL, "postgres", comments=True, only=_COMMENTS),
     Program("psycopg-pools", with_pools, _POSTGRESQL, "postgres", only=_POOLS, pools=4),
     Program("redis", with_redis, _CLIENTS, "redis_server"),

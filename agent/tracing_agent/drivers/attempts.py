@@ -18,6 +18,7 @@ from tracing_agent.semconv.http import HttpSettings
 from tracing_agent.semconv.http.client import client_failed
 from tracing_agent.trace.begin import leave
 from tracing_agent.trace.sdk import SUPPRESS_HTTP_KEY, Context, attach, current
+from tracing_agent.trace.sketch import hand_on
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,9 +71,13 @@ class Attempts:
                     SENDING.reset(token)
                 except ValueError:
                     pass
-            if sending.done is not None:
+            done = sending.done
+            if done is not None:
                 try:
-                    finish_at(sending.done, sending.end)
+                    if type(done) is tuple:
+                        hand_on(done)
+                    else:
+                        finish_at(done, sending.end)
                 except Exception as error:
                     fault(error)
             return response
@@ -82,7 +87,7 @@ class Attempts:
     def attempt(self, original: Any, engine: Engine) -> Any:
         """A method ``original(self, request, ...)`` that makes at least one attempt, within `request` or by itself."""
         client = self._client(engine.http or HttpSettings())
-        open, end, clock = opener(engine, self._operation, client), client.end, engine.clock
+        open, end, came, clock = opener(engine, self._operation, client), client.end, client.came, engine.clock
         silently, breaker, fault = _silently(original), self._operation.breaker, self._operation.breaker.fault
 
         def wrapper(self: Any, request: Any, *args: Any, **kwargs: Any) -> Any:
@@ -97,27 +102,33 @@ class Attempts:
             try:
                 open(sending, request)
             except Exception as error:
-                sending.span = sending.identity = None
+                sending.span = sending.asked = sending.identity = None
                 fault(error)
             sending.active = True
-            call = silently if sending.span is not None and _OTHERS in modules else original
+            call = silently if _OTHERS in modules and (sending.asked or sending.span) is not None else original
             try:
                 response = call(self, request, *args, **kwargs)
             except BaseException as error:
-                if sending.span is not None:
-                    fail(sending.span, error, fault, client_failed)
+                span = sending.drawn()
+                if span is not None:
+                    fail(span, error, fault, client_failed)
                 raise
             finally:
                 sending.active = False
                 sending.identity = None
                 if alone is not None:
                     over(sending, alone)
-            if sending.span is not None:
-                try:
-                    end(sending.span, response)
-                    sending.done, sending.end = sending.span, clock()
-                except Exception as error:
-                    fault(error)
+            try:
+                told = None if sending.asked is None else came(response)
+                if told is not None:
+                    sending.done = sending.sketch(clock(), told)
+                else:
+                    span = sending.drawn()
+                    if span is not None:
+                        end(span, response)
+                        sending.done, sending.end = span, clock()
+            except Exception as error:
+                fault(error)
             if alone is not None:
                 _settle(sending, fault)
             return response
@@ -169,15 +180,16 @@ class Attempts:
 
         return wrap
 
-    def wire(self, carry: Callable[..., tuple[tuple[Any, ...], dict[str, Any]]]) -> Wrap:
+    def wire(self, carrying: Callable[[Carrier], Callable[[Any, Any, Any], Any]]) -> Wrap:
         """The method that puts an attempt on the wire: called anew for each retry.
 
-        ``carry(carrier, identity, args, kwargs)`` gives its arguments, ``self`` included, with context in the headers.
+        ``carrying(carrier)`` gives a function ``(identity, args, kwargs)``, which gives the arguments, ``self``
+        included, with context in the headers.
         """
 
         def wrap(original: Any, engine: Engine) -> Any:
             open = opener(engine, self._operation, self._client(engine.http or HttpSettings()))
-            fault, carrier = self._operation.breaker.fault, engine.carrier
+            fault, carry = self._operation.breaker.fault, carrying(engine.carrier)
 
             def wrapper(*args: Any, **kwargs: Any) -> Any:
                 sending = SENDING.get()
@@ -187,7 +199,7 @@ class Attempts:
                             sending.again = False
                             open(sending, sending.request)
                         if sending.identity is not None:
-                            args, kwargs = carry(carrier, sending.identity, args, kwargs)
+                            args, kwargs = carry(sending.identity, args, kwargs)
                     except Exception as error:
                         fault(error)
                 return original(*args, **kwargs)
@@ -208,7 +220,7 @@ class Attempts:
 
             def wrapper(*args: Any, **kwargs: Any) -> Any:
                 sending = SENDING.get()
-                span = sending.span if sending is not None and sending.active else None
+                span = sending.drawn() if sending is not None and sending.active else None
                 if sending is None or span is None:
                     return original(*args, **kwargs)
                 try:
@@ -252,10 +264,13 @@ def _settle(sending: Sending, fault: Fault) -> None:
 
 def _conclude(sending: Sending, error: BaseException, blames: Callable[[Any, Any], bool], fault: Fault) -> None:
     """The request failed although the headers of a response had come."""
-    span = sending.done
+    done = sending.done
     try:
-        if span is not None and "error.type" not in span.values and blames(error, sending.request):
+        failed = type(done) is not tuple and "error.type" in done.values
+        if not failed and blames(error, sending.request):
             sending.done = None
+            span = done[0].span(done) if type(done) is tuple else done
+            span._end_time = None
             fail(span, error, fault, client_failed)
     except Exception as ours:
         fault(ours)

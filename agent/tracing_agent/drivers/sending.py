@@ -8,9 +8,13 @@ from __future__ import annotations
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
+from tracing_agent.drivers.sketched import possible, with_roots
 from tracing_agent.semconv.http import host_port
 from tracing_agent.semconv.http.client import RESENDS, split
 from tracing_agent.trace.begin import admit, beginner, carried
+from tracing_agent.trace.sdk import SPAN_KEY, SUPPRESS_KEY, current
+from tracing_agent.trace.sketch import Artist, hand_on
+from tracing_agent.trace.span import SAMPLED, Span, Trace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,7 +22,7 @@ if TYPE_CHECKING:
     from tracing_agent.operation import Operation
     from tracing_agent.semconv.http import HttpSettings
     from tracing_agent.trace.engine import Engine
-    from tracing_agent.trace.span import Dropped, Span
+    from tracing_agent.trace.sketch import Sketch
 
     Open = Callable[["Sending", Any], None]
 
@@ -27,9 +31,10 @@ class Sending:
     """One request of the program, until it is over.
 
     ``request`` is the library's object for the attempt made last, ``attempts`` how many there were. While one is in
-    flight it is ``active``, with its ``span`` (None: not recorded) and with the ``identity`` that goes along with it
-    (None: none does); ``again`` says that it has failed and that the library tries once more. ``done`` is the
-    span of an attempt that is over, ``end`` its end time. ``next`` is what a redirect is about to send.
+    flight it is ``active``, with its ``span`` or with what was ``asked``, of which a span may be `drawn` (neither: not
+    recorded), and with the ``identity`` that goes along with it (None: none does); ``again`` says that it has failed
+    and that the library tries once more. ``done`` is the span or sketch of an attempt that is over, ``end`` the end
+    time of a span. ``next`` is what a redirect is about to send.
     """
 
     # Defaults on the class: an instance is made for every request, and most of this is never set.
@@ -37,17 +42,37 @@ class Sending:
     attempts = 0
     active = again = over = False
     span: Span | None = None
-    identity: Span | Dropped | None = None
-    done: Span | None = None
+    asked: tuple[Any, ...] | None = None
+    identity: Any = None
+    done: Any = None
     end = 0
     next: Any = None
+    # Of an attempt that is sketched. With these it is an identity itself.
+    artist: Any = None
+    trace: Any = None
+    above: int | None = None
+    span_id = start = 0
 
     def settle(self) -> None:
         """Hand on the span of the attempt that is over."""
-        span = self.done
-        if span is not None:
-            self.done = None
-            span.origin.engine.finish_at(span, self.end)
+        done, self.done = self.done, None
+        if type(done) is tuple:
+            hand_on(done)
+        elif done is not None:
+            done.origin.engine.finish_at(done, self.end)
+
+    def sketch(self, end: int, came: tuple[Any, ...]) -> Sketch:
+        """The attempt in flight, to which this ``came``, as a sketch."""
+        asked, self.asked = self.asked, None
+        artist = self.artist
+        return (artist, self.trace, self.above, self.span_id, self.start, end, artist.place, (asked or ()) + came)
+
+    def drawn(self) -> Span | None:
+        """The span of the attempt in flight, whether or not it was sketched; None if it is not recorded."""
+        if self.asked is not None:
+            self.span = self.artist.span(self.sketch(0, ()))
+            self.span._end_time = None
+        return self.span
 
 
 #: The request that is being sent.
@@ -66,7 +91,12 @@ def over(sending: Sending, token: Any) -> None:
 
 
 class Client:
-    """How a library tells of its requests. One is made for each engine: what is recorded is decided in ``__init__``."""
+    """How a library tells of its requests. One is made for each engine: what is recorded is decided in ``__init__``.
+
+    ``brief`` is whether there are requests that can be told in a few words.
+    """
+
+    brief = False
 
     def __init__(self, http: HttpSettings) -> None:
         self.http = http
@@ -84,6 +114,21 @@ class Client:
         """Record what came back."""
         raise NotImplementedError
 
+    def asked(self, request: Any, count: int) -> tuple[Any, ...] | None:
+        """What is to be known of a request that can be told in a few words; None: `start` has to tell of it.
+
+        ``count`` is the number of attempts before it.
+        """
+        return None
+
+    def came(self, response: Any) -> tuple[Any, ...] | None:
+        """What is to be known of a response, likewise."""
+        return None
+
+    def describe(self, place: Any, said: Any) -> tuple[str, dict[str, Any]]:
+        """Name and attributes of an attempt: ``said`` is what was `asked`, and then, of a response, what `came`."""
+        raise NotImplementedError
+
     def blames(self, error: BaseException, request: Any) -> bool:
         """Whether ``error``, raised after the headers of a response were there, tells of that very exchange."""
         return False
@@ -92,6 +137,9 @@ class Client:
 def opener(engine: Engine, operation: Operation, client: Client) -> Open:
     """The function that begins an attempt's span, or finds out what an attempt that is not recorded hands on."""
     begin, key, start, settings = beginner(engine, operation), operation.key, client.start, client.http
+    artist, ids, clock = Artist(operation, engine, client.describe), engine.ids, engine.clock
+    bits, breaker, about = artist.bits, operation.breaker, client.asked
+    sketched, rooted = client.brief and possible(engine), with_roots(engine, operation)
 
     def open(sending: Sending, request: Any) -> None:
         if sending.done is not None:
@@ -99,6 +147,26 @@ def opener(engine: Engine, operation: Operation, client: Client) -> Open:
         sending.request = request
         count = sending.attempts
         sending.attempts = count + 1
+        if sketched and engine.sketches is not None and not breaker.open:
+            context = current()
+            up: Any = context.get(SPAN_KEY) if context else None
+            if type(up) is Span:
+                told = up.trace.flags & SAMPLED and not (up.origin.suppresses & key or context.get(SUPPRESS_KEY))
+            else:
+                told = up is None and rooted and engine.roots and not (context and context.get(SUPPRESS_KEY))
+            asked = about(request, count) if told else None
+            if asked is not None:
+                engine.started += 1
+                if up is None:
+                    sending.trace = Trace(bits(128) or 1, artist.flags, "", True) if bits else engine.trace_for(None)
+                    sending.above = None
+                else:
+                    sending.trace, sending.above = up.trace, up.span_id
+                sending.span_id = bits(64) or 1 if bits else ids.generate_span_id()
+                sending.artist, sending.asked, sending.span = artist, asked, None
+                sending.identity = sending
+                sending.start = clock()
+                return
         span: Any = begin()
         if span is None:
             sending.span = None

@@ -56,6 +56,8 @@ class Sketches:
         for key, value in values.items():
             if type(value) is str:
                 parts.append(memory.texts[key][value])
+            elif type(value) is int:
+                parts.append(memory.ints[key][value])
             else:
                 parts.append(memory.pair(key, any_value(value)))
         words = b"".join(parts)

@@ -11,14 +11,15 @@ from tracing_agent.export.pipeline import Pipeline
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from tracing_agent.trace.sketch import Sketch
     from tracing_agent.trace.span import Span
 
 
 class LogDrain(Drain):
     """Records are finished when they are made: limits, names."""
 
-    def _finish(self, spans: Sequence[Span]) -> None:
-        pass
+    def _finished(self, items: Sequence[Span | Sketch]) -> Sequence[Span | Sketch]:
+        return items
 
 
 class LogPipeline(Pipeline):

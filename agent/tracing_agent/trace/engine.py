@@ -17,6 +17,7 @@ from tracing_agent.faults import fault
 from tracing_agent.propagation.remote import Remote
 from tracing_agent.trace import sdk
 from tracing_agent.trace.carrier import Carrier
+from tracing_agent.trace.policy import Policy
 from tracing_agent.trace.rule import Facts, Undecided
 from tracing_agent.trace.sdk import BAGGAGE_KEY, SPAN_KEY, Context, current
 from tracing_agent.trace.span import RANDOM, SAMPLED, Dropped, Origin, Span, Trace
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace.id_generator import IdGenerator
     from opentelemetry.trace import Link, SpanKind
 
-    from tracing_agent.trace.rule import Rule
-    from tracing_agent.trace.sketch import Intake
 
 DROP, ONLY, SAMPLE = sdk.sampling.Decision  # in their order
 new: Callable[[type[Span]], Span] = object.__new__
@@ -43,12 +42,10 @@ def below(up: Any, trace: Trace) -> Any:
     return up
 
 
-class Engine:
+class Engine(Policy):
     """What all spans of one provider share.
 
-    ``finish`` ends a span now; ``take`` is where an ended, sampled span goes (the exporter's queue), and ``sketches``
-    where a sketch of one goes, None where there have to be spans. ``deferred`` is true when every begun span has to be
-    shown to somebody (a custom sampler, span processors).
+    ``finish`` ends a span now.
     """
 
     def __init__(
@@ -62,10 +59,7 @@ class Engine:
         clock: Callable[[], int] = time_ns,
         carrier: Carrier | None = None,
     ) -> None:
-        self.watched = False
-        self.take: Callable[[Span], None] | None = None
-        self._intake: Intake | None = None
-        self.sampled_by(sampler)
+        super().__init__(sampler)
         self.ids = ids
         # SDKs before 1.42 have generators that cannot be asked.
         declared = getattr(ids, "is_trace_id_random", None)
@@ -88,38 +82,6 @@ class Engine:
         # Spans begun, and those of them that are not sampled; for the agent's health.
         self.started = self.unsampled = 0
 
-    def sampled_by(self, sampler: sdk.sampling.Sampler) -> None:
-        """Let ``sampler`` decide."""
-        self.sampler = sampler
-        rule = self.rule = self.rule_of(sampler)
-        #: Whether the parent of a span decides: one in this process, and any.
-        self.parented = rule is not None and rule.within
-        self.followed = rule is not None and rule.parented
-        self.deferred = self.watched or rule is None or rule.late
-        #: The lower-case names of the request headers that decide.
-        self.headers = () if rule is None else rule.headers
-        self._settle()
-
-    def deliver(self, take: Callable[[Span], None] | None, intake: Intake | None = None) -> None:
-        """Hand ended, sampled spans to ``take`` (None: nobody), and sketches of them to ``intake``, if it is given."""
-        self.take = take
-        self._intake = intake
-        if intake is None and take is not None:
-            from tracing_agent.trace.sketch import Drawn
-
-            self._intake = Drawn(take)
-        self._settle()
-
-    def _settle(self) -> None:
-        """Sketch, unless somebody wants to see spans while they are made."""
-        self.sketches = self._intake if self.parented and not self.deferred else None
-        #: Whether every call without a parent is sampled.
-        self.roots = self.rule is not None and bool(self.rule.sampled)
-
-    def rule_of(self, sampler: sdk.sampling.Sampler) -> Rule | None:
-        """What decides instead of ``sampler``; None where that has to be asked."""
-        return sdk.plain_rule(sampler)
-
     def counts(self) -> dict[str, int]:
         """What was decided otherwise than by ratio or parent, in new traces, by reason."""
         return {} if self.rule is None else self.rule.counts()
@@ -129,12 +91,6 @@ class Engine:
         self.started = self.unsampled = 0
         if self.rule is not None:
             self.rule.forked()
-
-    def watch(self) -> None:
-        """Span processors were added: they see every span from now on."""
-        self.watched = True
-        self.deferred = True
-        self._settle()
 
     # -- ending -----------------------------------------------------------------------------------------------------
 

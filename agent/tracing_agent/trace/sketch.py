@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 class Artist:
     """What the sketches of one operation have in common, and how a span is drawn from one."""
 
-    __slots__ = ("base", "bits", "describe", "engine", "fault", "flags", "name")
+    __slots__ = ("base", "bits", "describe", "engine", "fault", "flags", "name", "place")
 
     def __init__(self, operation: Operation, engine: Engine, describe: Describe) -> None:
         self.engine = engine
@@ -58,6 +58,8 @@ class Artist:
         self.fault = operation.breaker.fault
         #: ``bits(n)`` is a random integer; None where ids are made while the program waits, by another generator.
         self.bits = bits_of(engine.ids)
+        #: For sketches of calls that have no place in common.
+        self.place = Anywhere(self.base)
         #: Those of a trace that begins with a sketch.
         self.flags = engine.random | SAMPLED
 
@@ -87,18 +89,31 @@ class Artist:
         return span
 
 
-class Drawn:
-    """The intake of a queue for sketches that have to be spans at once: ``take`` gets them."""
+class Anywhere:
+    """The place of calls that have none in common."""
 
-    __slots__ = ("_take",)
-    queue, act_at = (), 0
+    __slots__ = ("origin",)
 
-    def __init__(self, take: Callable[[Span], None]) -> None:
-        self._take = take
+    def __init__(self, base: Origin) -> None:
+        self.origin: Origin | None = base
 
-    def admit(self, sketch: Sketch, length: int) -> None:
-        """Take a sketch."""
-        self._take(sketch[0].span(sketch))
+    def joined(self, base: Origin) -> Origin:
+        """What all spans share."""
+        return base
+
+
+def hand_on(sketch: Sketch) -> None:
+    """Put a sketch where sketches go by now."""
+    engine = sketch[0].engine
+    intake = engine.sketches
+    if intake is None:
+        engine.finish_at(sketch[0].span(sketch), sketch[5])
+        return
+    length = len(intake.queue)
+    if length < intake.act_at:
+        intake.queue.append(sketch)
+    else:
+        intake.admit(sketch, length)
 
 
 def begun(item: Span | Sketch) -> int:
@@ -114,4 +129,4 @@ def drawn(items: Sequence[Span | Sketch]) -> Sequence[Span]:
     return [item[0].span(item) if type(item) is tuple else item for item in items]  # type: ignore[misc]
 
 
-__all__ = ["Artist", "Drawn", "Intake", "Sketch", "begun", "drawn"]
+__all__ = ["Anywhere", "Artist", "Intake", "Sketch", "begun", "drawn", "hand_on"]

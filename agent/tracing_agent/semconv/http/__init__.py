@@ -16,9 +16,10 @@ from tracing_agent.semconv.http.server import (
     websocket_request,
 )
 from tracing_agent.semconv.http.settings import HttpSettings
-from tracing_agent.semconv.http.url import PORTS, SENSITIVE_KEYS, host_port, redacted_query
+from tracing_agent.semconv.http.url import LONGEST, PORTS, SENSITIVE_KEYS, host_port, redacted_query
 
 __all__ = [
+    "LONGEST",
     "METHODS",
     "PORTS",
     "SENSITIVE_KEYS",

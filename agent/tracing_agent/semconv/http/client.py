@@ -105,6 +105,30 @@ def client_response(span: Span, status: Any, version: Any = 0, peer: Any = None)
         span._status = ERROR
 
 
+class _Words:
+    """Takes what is said of a span that is not there."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, Any] = {}
+        self._name = ""
+
+
+def client_exchange(
+    known: frozenset[str], method: str | None, url: str, count: int, *came: Any
+) -> tuple[str, dict[str, Any]]:
+    """Name and attributes of an exchange: as `client_request`, and if there was a response below 400 `client_response`.
+
+    ``count`` is the number of attempts before it.
+    """
+    words: Any = _Words()
+    client_request(words, known, method or "", url)
+    if count:
+        words.values[RESENDS] = count
+    if came:
+        client_response(words, *came)
+    return words._name, words.values
+
+
 def client_failed(span: Span, error: BaseException) -> None:
     """There was no usable response. What messages say of URLs is redacted as the URL itself is."""
     if interrupted(error):
