@@ -18,7 +18,6 @@ from tracing_agent.semconv.http import HttpSettings
 from tracing_agent.semconv.http.client import client_failed
 from tracing_agent.trace.begin import leave
 from tracing_agent.trace.sdk import SUPPRESS_HTTP_KEY, Context, attach, current
-from tracing_agent.trace.sketch import hand_on
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,7 +47,6 @@ class Attempts:
     def request(self, original: Any, engine: Engine) -> Any:
         """The outermost method, ``original(self, request, ...)``: from here to its end it is one request."""
         blames, fault = self._client(engine.http or HttpSettings()).blames, self._operation.breaker.fault
-        finish_at = engine.finish_at
 
         def wrapper(self: Any, request: Any, *args: Any, **kwargs: Any) -> Any:
             around = SENDING.get()
@@ -74,10 +72,13 @@ class Attempts:
             done = sending.done
             if done is not None:
                 try:
-                    if type(done) is tuple:
-                        hand_on(done)
+                    intake = engine.sketches
+                    if type(done) is not tuple or intake is None:
+                        sending.settle()
+                    elif len(intake.queue) < intake.act_at:
+                        intake.queue.append(done)
                     else:
-                        finish_at(done, sending.end)
+                        intake.admit(done, len(intake.queue))
                 except Exception as error:
                     fault(error)
             return response
@@ -109,9 +110,7 @@ class Attempts:
             try:
                 response = call(self, request, *args, **kwargs)
             except BaseException as error:
-                span = sending.drawn()
-                if span is not None:
-                    fail(span, error, fault, client_failed)
+                sending.broke(error, fault)
                 raise
             finally:
                 sending.active = False
@@ -119,11 +118,13 @@ class Attempts:
                 if alone is not None:
                     over(sending, alone)
             try:
-                told = None if sending.asked is None else came(response)
+                asked: Any = sending.asked
+                told = None if asked is None else came(response)
                 if told is not None:
-                    sending.done = sending.sketch(clock(), told)
+                    sending.done = (*sending.begun, clock(), sending.begun[0].place, asked + told)
+                    sending.asked = None
                 else:
-                    span = sending.drawn()
+                    span, sending.span = sending.drawn(), None
                     if span is not None:
                         end(span, response)
                         sending.done, sending.end = span, clock()
@@ -220,10 +221,11 @@ class Attempts:
 
             def wrapper(*args: Any, **kwargs: Any) -> Any:
                 sending = SENDING.get()
-                span = sending.drawn() if sending is not None and sending.active else None
-                if sending is None or span is None:
+                if sending is None or not sending.active or (sending.asked or sending.span) is None:
                     return original(*args, **kwargs)
+                span: Any = None
                 try:
+                    span = sending.drawn()
                     outcome(captured, span, *args, **kwargs)
                 except Exception as error:
                     fault(error)

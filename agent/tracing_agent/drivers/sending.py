@@ -8,10 +8,11 @@ from __future__ import annotations
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
+from tracing_agent.drivers.call import fail
 from tracing_agent.drivers.sketched import possible, with_roots
 from tracing_agent.semconv.http import host_port
-from tracing_agent.semconv.http.client import RESENDS, split
-from tracing_agent.trace.begin import admit, beginner, carried
+from tracing_agent.semconv.http.client import RESENDS, client_failed, split
+from tracing_agent.trace.begin import admit, beginner, carried, made
 from tracing_agent.trace.sdk import SPAN_KEY, SUPPRESS_KEY, current
 from tracing_agent.trace.sketch import Artist, hand_on
 from tracing_agent.trace.span import SAMPLED, Span, Trace
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from tracing_agent.operation import Operation
     from tracing_agent.semconv.http import HttpSettings
     from tracing_agent.trace.engine import Engine
-    from tracing_agent.trace.sketch import Sketch
 
     Open = Callable[["Sending", Any], None]
 
@@ -47,11 +47,10 @@ class Sending:
     done: Any = None
     end = 0
     next: Any = None
-    # Of an attempt that is sketched. With these it is an identity itself.
-    artist: Any = None
+    # Of an attempt that is sketched: its identity, and how its sketch begins.
     trace: Any = None
-    above: int | None = None
-    span_id = start = 0
+    span_id = 0
+    begun: tuple[Any, ...] = ()
 
     def settle(self) -> None:
         """Hand on the span of the attempt that is over."""
@@ -61,18 +60,24 @@ class Sending:
         elif done is not None:
             done.origin.engine.finish_at(done, self.end)
 
-    def sketch(self, end: int, came: tuple[Any, ...]) -> Sketch:
-        """The attempt in flight, to which this ``came``, as a sketch."""
-        asked, self.asked = self.asked, None
-        artist = self.artist
-        return (artist, self.trace, self.above, self.span_id, self.start, end, artist.place, (asked or ()) + came)
-
     def drawn(self) -> Span | None:
         """The span of the attempt in flight, whether or not it was sketched; None if it is not recorded."""
         if self.asked is not None:
-            self.span = self.artist.span(self.sketch(0, ()))
+            artist = self.begun[0]
+            self.span = artist.span((*self.begun, 0, artist.place, self.asked))
             self.span._end_time = None
+            self.asked = None
         return self.span
+
+    def broke(self, error: BaseException, fault: Callable[[BaseException], None]) -> None:
+        """The attempt in flight raised."""
+        try:
+            span, self.span = self.drawn(), None
+        except Exception as ours:
+            fault(ours)
+        else:
+            if span is not None:
+                fail(span, error, fault, client_failed)
 
 
 #: The request that is being sent.
@@ -137,8 +142,8 @@ class Client:
 def opener(engine: Engine, operation: Operation, client: Client) -> Open:
     """The function that begins an attempt's span, or finds out what an attempt that is not recorded hands on."""
     begin, key, start, settings = beginner(engine, operation), operation.key, client.start, client.http
-    artist, ids, clock = Artist(operation, engine, client.describe), engine.ids, engine.clock
-    bits, breaker, about = artist.bits, operation.breaker, client.asked
+    artist, span_id, clock = Artist(operation, engine, client.describe), engine.ids.generate_span_id, engine.clock
+    bits, about = artist.bits, client.asked
     sketched, rooted = client.brief and possible(engine), with_roots(engine, operation)
 
     def open(sending: Sending, request: Any) -> None:
@@ -147,7 +152,7 @@ def opener(engine: Engine, operation: Operation, client: Client) -> Open:
         sending.request = request
         count = sending.attempts
         sending.attempts = count + 1
-        if sketched and engine.sketches is not None and not breaker.open:
+        if sketched and engine.sketches is not None:
             context = current()
             up: Any = context.get(SPAN_KEY) if context else None
             if type(up) is Span:
@@ -157,15 +162,26 @@ def opener(engine: Engine, operation: Operation, client: Client) -> Open:
             asked = about(request, count) if told else None
             if asked is not None:
                 engine.started += 1
-                if up is None:
-                    sending.trace = Trace(bits(128) or 1, artist.flags, "", True) if bits else engine.trace_for(None)
-                    sending.above = None
+                above = None
+                if up is not None:
+                    trace, above = up.trace, up.span_id
+                elif bits is None:
+                    trace = engine.trace_for(None)
                 else:
-                    sending.trace, sending.above = up.trace, up.span_id
-                sending.span_id = bits(64) or 1 if bits else ids.generate_span_id()
-                sending.artist, sending.asked, sending.span = artist, asked, None
+                    # As `Engine.trace_for`, without its steps.
+                    trace = made(Trace)
+                    trace.id = bits(128) or 1
+                    trace.flags = artist.flags
+                    trace.state = trace.head = ""
+                    trace.recorded = True
+                    trace.debug = False
+                    trace.encoded = None
+                id = bits(64) or 1 if bits else span_id()
+                sending.trace = trace
+                sending.span_id = id
+                sending.asked = asked
                 sending.identity = sending
-                sending.start = clock()
+                sending.begun = (artist, trace, above, id, clock())
                 return
         span: Any = begin()
         if span is None:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 REQUEST_MAX = 64 * 1024 * 1024
 # Spans encoded before the application's threads get a chance to run: encoding holds the interpreter's lock. A thread of
 # theirs that is busy keeps it for 5 ms then, so no chance is given while another batch waits.
-_CHUNK = 64
+_CHUNK = 128
 _TOO_LARGE = "413"
 
 
