@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from tracing_agent.drivers.told import told
@@ -54,10 +55,13 @@ def _copy_of(mapping: type[Any]) -> type[Any]:
         def items(self) -> Any:
             return self._store.values()
 
+        def __iter__(self) -> Any:
+            return map(first, self._store.values())
+
         def __reduce__(self) -> Any:
             return mapping, (list(self._store.values()),)
 
-    new = object.__new__
+    new, first = object.__new__, itemgetter(0)
     Copy.__name__, Copy.__qualname__, Copy.__module__ = mapping.__name__, mapping.__qualname__, mapping.__module__
     return Copy
 

@@ -92,8 +92,8 @@ class Attempts:
         silently, breaker, fault = _silently(original), self._operation.breaker, self._operation.breaker.fault
 
         def wrapper(self: Any, request: Any, *args: Any, **kwargs: Any) -> Any:
-            sending, alone = SENDING.get(), None
-            if breaker.open or current().get(SUPPRESS_HTTP_KEY):
+            sending, alone, context = SENDING.get(), None, current()
+            if breaker.open or (context and context.get(SUPPRESS_HTTP_KEY)):
                 return original(self, request, *args, **kwargs)
             if sending is None or sending.over:
                 sending = Sending()

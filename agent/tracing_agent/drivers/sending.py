@@ -152,13 +152,15 @@ def opener(engine: Engine, operation: Operation, client: Client) -> Open:
         sending.request = request
         count = sending.attempts
         sending.attempts = count + 1
+        context = current()
+        up: Any = context.get(SPAN_KEY) if context else None
         if sketched and engine.sketches is not None:
-            context = current()
-            up: Any = context.get(SPAN_KEY) if context else None
-            if type(up) is Span:
-                told = up.trace.flags & SAMPLED and not (up.origin.suppresses & key or context.get(SUPPRESS_KEY))
+            told: Any
+            if up is None:
+                told = rooted and engine.roots and not (context and context.get(SUPPRESS_KEY))
             else:
-                told = up is None and rooted and engine.roots and not (context and context.get(SUPPRESS_KEY))
+                told = type(up) is Span and up.trace.flags & SAMPLED
+                told = told and not (up.origin.suppresses & key or context.get(SUPPRESS_KEY))
             asked = about(request, count) if told else None
             if asked is not None:
                 engine.started += 1

