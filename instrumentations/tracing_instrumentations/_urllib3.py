@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 PEER = "_tracing_agent_peer"
 
 
+# What urllib3 adds to the headers of a request that goes through no proxy.
+_EMPTY: tuple[Any, ...] = ({},)
+
+
 def peered(connection: Any, connected: None) -> None:
     """A connection of urllib3 has a socket, once for all requests that it will serve."""
     getpeername = getattr(connection.sock, "getpeername", None)
@@ -43,7 +47,7 @@ def unpeered(connection: Any) -> Any:
 def _copy_of(mapping: type[Any]) -> type[Any]:
     """The mapping of requests as we give it to urllib3, which copies it once more and goes through it.
 
-    Done as what it is made of, both take a fraction of the time, which pays for a part of what we take.
+    Done as what it is made of, all this takes a fraction of the time, which pays for a part of what we take.
     """
 
     class Copy(mapping):  # type: ignore[misc]
@@ -57,6 +61,10 @@ def _copy_of(mapping: type[Any]) -> type[Any]:
 
         def __iter__(self) -> Any:
             return map(first, self._store.values())
+
+        def update(self, *others: Any, **more: Any) -> None:
+            if more or others != _EMPTY:
+                mapping.update(self, *others, **more)
 
         def __reduce__(self) -> Any:
             return mapping, (list(self._store.values()),)

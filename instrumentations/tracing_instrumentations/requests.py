@@ -7,6 +7,7 @@ is no HTTPAdapter makes one each time it is called. A cache or test double that 
 from __future__ import annotations
 
 from copy import copy
+from operator import attrgetter
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
@@ -18,7 +19,7 @@ from tracing_agent.drivers.call import noted
 from tracing_agent.drivers.sending import Client, follows
 from tracing_agent.operation import HTTP_CLIENT, Operation
 from tracing_agent.patching.targets import Target, like
-from tracing_agent.semconv.http import LONGEST, client_request, client_response
+from tracing_agent.semconv.http import client_request, client_response
 from tracing_agent.semconv.http.client import client_exchange
 from tracing_instrumentations._urllib3 import PEER, Headers, pairs
 from tracing_instrumentations._urllib3 import targets as urllib3
@@ -59,19 +60,8 @@ class Requests(Client):
         if self._capture is not None:
             self._capture.record(span.values, pairs(request.headers))
 
-    def asked(self, request: PreparedRequest, count: int) -> tuple[Any, ...] | None:
-        url = request.url
-        return (request.method, url, count) if type(url) is str and len(url) <= LONGEST else None
-
-    def came(self, response: Any) -> tuple[Any, ...] | None:
-        try:
-            status, raw = response.status_code, response.raw
-            version, peer = raw.version, raw._connection._tracing_agent_peer
-        except AttributeError:
-            return None  # a double, or a connection that nobody saw being made
-        if type(status) is int and status < 400 and type(version) is int and type(peer) is tuple:
-            return status, version, peer
-        return None
+    asked = staticmethod(attrgetter("method", "url"))
+    came = staticmethod(attrgetter("status_code", "raw.version", f"raw._connection.{PEER}"))
 
     def describe(self, place: Any, said: Any) -> tuple[str, dict[str, Any]]:
         return client_exchange(self._methods, *said)

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 # A tracer that the program may have put below the libraries traced here.
 _OTHERS = "opentelemetry.instrumentation.urllib3"
+_NOTHING = (None,)
 
 
 class Attempts:
@@ -118,16 +119,21 @@ class Attempts:
                 if alone is not None:
                     over(sending, alone)
             try:
-                asked: Any = sending.asked
-                told = None if asked is None else came(response)
-                if told is not None:
-                    sending.done = (*sending.begun, clock(), sending.begun[0].place, asked + told)
-                    sending.asked = None
-                else:
-                    span, sending.span = sending.drawn(), None
-                    if span is not None:
-                        end(span, response)
-                        sending.done, sending.end = span, clock()
+                asked = sending.asked
+                if asked is not None:
+                    try:
+                        told = came(response)
+                    except AttributeError:
+                        told = _NOTHING  # of a double of a response
+                    if type(told[0]) is int and told[0] < 400:
+                        sending.asked = None
+                        begun = sending.begun
+                        sending.done = (*begun, clock(), begun[0].place, asked + told)
+                if sending.asked is not None or sending.span is not None:
+                    span: Any = sending.drawn()
+                    sending.span = None
+                    end(span, response)
+                    sending.done, sending.end = span, clock()
             except Exception as error:
                 fault(error)
             if alone is not None:

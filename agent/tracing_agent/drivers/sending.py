@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tracing_agent.drivers.call import fail
 from tracing_agent.drivers.sketched import possible, with_roots
-from tracing_agent.semconv.http import host_port
+from tracing_agent.semconv.http import LONGEST, host_port
 from tracing_agent.semconv.http.client import RESENDS, client_failed, split
 from tracing_agent.trace.begin import admit, beginner, carried, made
 from tracing_agent.trace.sdk import SPAN_KEY, SUPPRESS_KEY, current
@@ -98,10 +98,14 @@ def over(sending: Sending, token: Any) -> None:
 class Client:
     """How a library tells of its requests. One is made for each engine: what is recorded is decided in ``__init__``.
 
-    ``brief`` is whether there are requests that can be told in a few words.
+    ``brief`` is whether first attempts can be told in a few words, by `describe`: ``asked(request)`` gives method and
+    URL as they are (`start` tells of it if the URL is no text, or a long one), ``came(response)`` the status and
+    whatever else (`end` tells of errors, and where an attribute is missing).
     """
 
     brief = False
+    asked: Callable[[Any], tuple[Any, ...]]
+    came: Callable[[Any], tuple[Any, ...]]
 
     def __init__(self, http: HttpSettings) -> None:
         self.http = http
@@ -119,19 +123,8 @@ class Client:
         """Record what came back."""
         raise NotImplementedError
 
-    def asked(self, request: Any, count: int) -> tuple[Any, ...] | None:
-        """What is to be known of a request that can be told in a few words; None: `start` has to tell of it.
-
-        ``count`` is the number of attempts before it.
-        """
-        return None
-
-    def came(self, response: Any) -> tuple[Any, ...] | None:
-        """What is to be known of a response, likewise."""
-        return None
-
     def describe(self, place: Any, said: Any) -> tuple[str, dict[str, Any]]:
-        """Name and attributes of an attempt: ``said`` is what was `asked`, and then, of a response, what `came`."""
+        """Name and attributes of an attempt: ``said`` is what was ``asked``, and then, of a response, what ``came``."""
         raise NotImplementedError
 
     def blames(self, error: BaseException, request: Any) -> bool:
@@ -161,8 +154,8 @@ def opener(engine: Engine, operation: Operation, client: Client) -> Open:
             else:
                 told = type(up) is Span and up.trace.flags & SAMPLED
                 told = told and not (up.origin.suppresses & key or context.get(SUPPRESS_KEY))
-            asked = about(request, count) if told else None
-            if asked is not None:
+            asked = about(request) if told and not count else None
+            if asked is not None and type(asked[1]) is str and len(asked[1]) <= LONGEST:
                 engine.started += 1
                 above = None
                 if up is not None:

@@ -91,7 +91,7 @@ def client_response(span: Span, status: Any, version: Any = 0, peer: Any = None)
     (address, port). Anything else, which a double of a response may have, is not told.
     """
     values = span.values
-    if version in VERSIONS:
+    if type(version) is int and version in VERSIONS:
         values["network.protocol.version"] = VERSIONS[version]
     if type(peer) is tuple:
         values["network.peer.address"], values["network.peer.port"] = peer
@@ -113,17 +113,10 @@ class _Words:
         self._name = ""
 
 
-def client_exchange(
-    known: frozenset[str], method: str | None, url: str, count: int, *came: Any
-) -> tuple[str, dict[str, Any]]:
-    """Name and attributes of an exchange: as `client_request`, and if there was a response below 400 `client_response`.
-
-    ``count`` is the number of attempts before it.
-    """
+def client_exchange(known: frozenset[str], method: str | None, url: str, *came: Any) -> tuple[str, dict[str, Any]]:
+    """Name and attributes of an exchange: as `client_request`, and of a response below 400 as `client_response`."""
     words: Any = _Words()
     client_request(words, known, method or "", url)
-    if count:
-        words.values[RESENDS] = count
     if came:
         client_response(words, *came)
     return words._name, words.values
