@@ -115,7 +115,7 @@ def noting(interface: Interface, sanitise: bool) -> Note:
         if bare and count == 3:
             params = args[2]
             bare = params is None or (type(params) in _COMMON and not params)
-        return holder, (text if len(text) <= LIMIT else text[:LIMIT], bare)
+        return holder, (text if len(text) <= LIMIT else text[:LIMIT], bare, holder._tracing_agent_peer.target)
 
     return note
 

@@ -68,7 +68,7 @@ def _noted(args: tuple[Any, ...]) -> tuple[Any, Any] | None:
     return pool, short(command) or (name, redis_text(command))
 
 
-def described(peer: Any, told: Any) -> tuple[str, dict[str, str]]:
+def described(told: Any) -> tuple[str, dict[str, str]]:
     """Name and attributes of a command that was noted."""
     text = in_full(*told) if len(told) == 3 else told[1]
     return told[0], {"db.query.text": text, "db.operation.name": told[0]}

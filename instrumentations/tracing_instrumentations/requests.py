@@ -63,7 +63,7 @@ class Requests(Client):
     asked = staticmethod(attrgetter("method", "url"))
     came = staticmethod(attrgetter("status_code", "raw.version", f"raw._connection.{PEER}"))
 
-    def describe(self, place: Any, said: Any) -> tuple[str, dict[str, Any]]:
+    def describe(self, said: Any) -> tuple[str, dict[str, Any]]:
         return client_exchange(self._methods, *said)
 
     def end(self, span: Span, response: Any) -> None:

@@ -14,7 +14,7 @@ from opentelemetry.trace import SpanKind
 
 from export.official import decoded, expected, without_differences
 from export.pipelines import RESOURCE, Exporting, Kept, exporting
-from support.recorder import Recorder
+from support.recorder import Intake, Recorder
 from tracing_agent.drivers import sketched
 from tracing_agent.drivers.call import call
 from tracing_agent.export.old_names import OldNames
@@ -23,7 +23,7 @@ from tracing_agent.export.otlp_memory import REMEMBERED, VALUES
 from tracing_agent.faults import LINES
 from tracing_agent.operation import DATABASE, Operation
 from tracing_agent.semconv.db import PEER, Peers
-from tracing_agent.trace.identity import Trace
+from tracing_agent.trace.identity import Origin, Trace
 from tracing_agent.trace.provider import TracerProvider
 from tracing_agent.trace.sketch import Artist, drawn
 from tracing_agent.trace.span import Span
@@ -37,14 +37,19 @@ whole = st.integers(-(1 << 63), (1 << 63) - 1)
 values = st.one_of(st.text(max_size=20), whole, st.booleans(), st.floats(allow_nan=False), st.binary(max_size=5))
 
 
-def describe(place: Any, said: Any) -> tuple[str, dict[str, Any]]:
+def describe(said: Any) -> tuple[str, dict[str, Any]]:
     """Name and attributes, as they were said."""
     return said[0], dict(said[1:])
 
 
-def artist_of(provider: TracerProvider, described: Callable[[Any, Any], Any] = describe) -> Artist:
+def artist_of(provider: TracerProvider, described: Callable[[Any], Any] = describe) -> Artist:
     """What draws the spans of `OPERATION`."""
     return Artist(OPERATION, provider.engine, described)
+
+
+def origin_of(artist: Artist, port: int = 6380) -> Origin:
+    """What spans to one place share."""
+    return artist.origin(Peers(6379).peer("localhost", port, "0"))
 
 
 class Client:
@@ -94,9 +99,8 @@ def traced(engine: Any, describe: Any = describe, note: Any = None) -> Client:
 def test_same_message(said: Any, name: str, trace: Any, up: Any, id: int, start: int, end: int) -> None:
     """A sketch is encoded as the span that is drawn from it, which is encoded as the official encoder does it."""
     provider = TracerProvider(resource=RESOURCE, shutdown_on_exit=False)
-    place = Peers(6379).peer("localhost", 6380, "0")
-    shared = Trace(*trace, True)
-    sketch = (artist_of(provider), shared, up, id, start, end, place, (name, *said))
+    artist, shared = artist_of(provider), Trace(*trace, True)
+    sketch = (artist, shared, up, id, start, end, origin_of(artist), (name, *said))
     (span,) = drawn([sketch])
     found = without_differences(decoded(ENCODER.request([sketch], RESOURCE)))
     assert found == without_differences(decoded(ENCODER.request([span], RESOURCE))) == expected([span])
@@ -114,8 +118,8 @@ def _only(body: bytes) -> Any:
 def test_a_trace_of_its_own() -> None:
     """A sketch that is a trace of its own gets ids when it is encoded, other ones each time."""
     provider = TracerProvider(resource=RESOURCE, shutdown_on_exit=False)
-    place = Peers(6379).peer("localhost", 6380, "0")
-    sketch = (artist_of(provider), None, None, 0, 1, 2, place, ("GET",))
+    artist = artist_of(provider)
+    sketch = (artist, None, None, 0, 1, 2, origin_of(artist), ("GET",))
     spans = [_only(ENCODER.request([sketch], RESOURCE)) for _ in range(2)]
     for span in spans:
         assert (len(span.trace_id), len(span.span_id), span.parent_span_id) == (16, 8, b"")
@@ -129,29 +133,30 @@ def test_a_trace_of_its_own() -> None:
 def test_memory_is_bounded() -> None:
     """However many different things are said, and however long they are, a bounded number of short ones is kept."""
     provider, encoder = TracerProvider(resource=RESOURCE, shutdown_on_exit=False), Encoder()
-    artist, peers = artist_of(provider), Peers(6379)
+    artist = artist_of(provider)
+    origins = [origin_of(artist, 7000 + number) for number in range(20)]
     for number in range(2 * REMEMBERED):
-        place = peers.peer("localhost", number % 20, "0")
-        encoder.request([(artist, None, None, 0, 1, 2, place, ("GET", ("k", f"v{number}")))], RESOURCE)
+        origin = origins[number % 20]
+        encoder.request([(artist, None, None, 0, 1, 2, origin, ("GET", ("k", f"v{number}")))], RESOURCE)
     tables = encoder.memory.words
     assert max(map(len, tables.values())) <= VALUES
     assert sum(map(len, tables.values())) <= REMEMBERED
     before = sum(map(len, tables.values()))
-    encoder.request([(artist, None, None, 0, 1, 2, place, ("GET", ("k", "v" * 2000)))], RESOURCE)
-    encoder.request([(artist, None, None, 0, 1, 2, place, ("GET" * 2000,))], RESOURCE)
+    encoder.request([(artist, None, None, 0, 1, 2, origin, ("GET", ("k", "v" * 2000)))], RESOURCE)
+    encoder.request([(artist, None, None, 0, 1, 2, origin, ("GET" * 2000,))], RESOURCE)
     assert sum(map(len, tables.values())) == before
 
 
 def test_a_fault_of_ours(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
     """Where a sketch cannot be described there is a span without words, and a line."""
 
-    def broken(place: Any, said: Any) -> Any:
+    def broken(said: Any) -> Any:
         raise RuntimeError("ours")
 
     monkeypatch.setattr(LINES, "strict", False)
     provider = TracerProvider(resource=RESOURCE, shutdown_on_exit=False)
-    place = Peers(6379).peer("localhost", 6380, "0")
-    span = _only(ENCODER.request([(artist_of(provider, broken), None, None, 0, 1, 2, place, ("GET",))], RESOURCE))
+    artist = artist_of(provider, broken)
+    span = _only(ENCODER.request([(artist, None, None, 0, 1, 2, origin_of(artist), ("GET",))], RESOURCE))
     assert span.name == "redis"
     assert {pair.key for pair in span.attributes} == {"db.system.name", "db.namespace", "server.address", "server.port"}
     assert "redis instrumentation failed (RuntimeError: ours" in capfd.readouterr().err
@@ -291,6 +296,20 @@ def test_who_decides() -> None:
     assert client.ask("GET", "a") == "answer"
     assert recorder.finished == []
     assert (recorder.engine.started, recorder.engine.unsampled) == (1, 1)
+
+
+def test_a_place_that_moves(recorder: Recorder) -> None:
+    """A call tells where it went, and not where calls go by the time that it is sent."""
+    intake = Intake()
+    recorder.engine.deliver(recorder.finished.append, intake)
+    client = traced(recorder.engine)
+    peer = getattr(client, PEER)
+    peer.reached("10.0.0.1", 6380)
+    client.ask("GET", "a")
+    peer.reached("10.0.0.2", 6380)
+    client.ask("GET", "b")
+    found = [span.attributes["network.peer.address"] for span in drawn(intake.queue)]  # type: ignore[index]
+    assert found == ["10.0.0.1", "10.0.0.2"]
 
 
 def test_counts(recorder: Recorder) -> None:

@@ -128,7 +128,7 @@ class Attempts:
                     if type(told[0]) is int and told[0] < 400:
                         sending.asked = None
                         begun = sending.begun
-                        sending.done = (*begun, clock(), begun[0].place, asked + told)
+                        sending.done = (*begun, clock(), begun[0].base, asked + told)
                 if sending.asked is not None or sending.span is not None:
                     span: Any = sending.drawn()
                     sending.span = None

@@ -64,7 +64,7 @@ class Sending:
         """The span of the attempt in flight, whether or not it was sketched; None if it is not recorded."""
         if self.asked is not None:
             artist = self.begun[0]
-            self.span = artist.span((*self.begun, 0, artist.place, self.asked))
+            self.span = artist.span((*self.begun, 0, artist.base, self.asked))
             self.span._end_time = None
             self.asked = None
         return self.span
@@ -123,7 +123,7 @@ class Client:
         """Record what came back."""
         raise NotImplementedError
 
-    def describe(self, place: Any, said: Any) -> tuple[str, dict[str, Any]]:
+    def describe(self, said: Any) -> tuple[str, dict[str, Any]]:
         """Name and attributes of an attempt: ``said`` is what was ``asked``, and then, of a response, what ``came``."""
         raise NotImplementedError
 

@@ -82,7 +82,11 @@ def call(operation: Operation, note: Note, describe: Describe, failed: Failed, o
                 broken(artist, (trace, above, id, start), holder, said, args, error, failed)
                 raise
             try:
-                sketch = (artist, trace, above, id, start, clock(), holder._tracing_agent_peer, said)
+                place = holder._tracing_agent_peer
+                origin = place.origin
+                if origin is None or origin.engine is not engine:
+                    origin = artist.origin(place)
+                sketch = (artist, trace, above, id, start, clock(), origin, said)
                 queue = intake.queue
                 length = len(queue)
                 if length < intake.act_at:
@@ -150,7 +154,11 @@ def coroutine(operation: Operation, note: Note, describe: Describe, failed: Fail
                 broken(artist, (trace, above, id, start), holder, said, args, error, failed)
                 raise
             try:
-                sketch = (artist, trace, above, id, start, clock(), holder._tracing_agent_peer, said)
+                place = holder._tracing_agent_peer
+                origin = place.origin
+                if origin is None or origin.engine is not engine:
+                    origin = artist.origin(place)
+                sketch = (artist, trace, above, id, start, clock(), origin, said)
                 queue = intake.queue
                 length = len(queue)
                 if length < intake.act_at:
@@ -187,7 +195,7 @@ def broken(
 ) -> None:
     """A call raised: of this there is a span to be told of, whose end is now."""
     try:
-        span = artist.span((artist, *begun, 0, holder._tracing_agent_peer, said))
+        span = artist.span((artist, *begun, 0, artist.origin(holder._tracing_agent_peer), said))
         span._end_time = None
         failed(span, args, error)
         artist.engine.finish(span)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from tracing_agent.export.otlp_memory import Memory
     from tracing_agent.trace.identity import Origin
-    from tracing_agent.trace.sketch import Artist, Place, Sketch
+    from tracing_agent.trace.sketch import Artist, Sketch
 
 # Longest words, in characters of what was said and in bytes, that are remembered.
 _LONG = 1024
@@ -29,11 +29,8 @@ class Sketches:
 
     def message(self, sketch: Sketch) -> tuple[InstrumentationScope, bytes]:
         """A sketch's scope, and its ``ScopeSpans.spans`` field."""
-        artist, trace, up, id, start, end, place, said = sketch
-        origin = place.origin
-        if origin is None or origin.engine is not artist.engine:
-            origin = artist.origin(place)
-        words = self._words[origin].get(said) or self._written(artist, origin, place, said)
+        artist, trace, up, id, start, end, origin, said = sketch
+        words = self._words[origin].get(said) or self._written(artist, origin, said)
         bits: Any = artist.bits
         if trace is None:
             ids, flags = IDS(0x0A10, bits(64), bits(64) or 1, 0x1208, bits(64) or 1), artist.flags | HAS_REMOTE
@@ -45,10 +42,10 @@ class Sketches:
         body = ids + words + TIMES(0x39, start, 0x41, end, 0x0185, flags) + NO_STATUS
         return origin.scope, HEADS[len(body)] + body
 
-    def _written(self, artist: Artist, origin: Origin, place: Place, said: Any) -> bytes:
+    def _written(self, artist: Artist, origin: Origin, said: Any) -> bytes:
         """Name, kind and attributes of the spans of ``origin`` whose calls said this."""
         memory = self._memory
-        name, values = artist.describe(place, said)
+        name, values = artist.describe(said)
         same, apart = origin.encoded or constants(origin)
         if not apart(values):
             raise ValueError("what is constant in others is not in this one")

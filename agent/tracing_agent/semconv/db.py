@@ -118,14 +118,14 @@ def query(span: Span, peer: Peer, text: str, sanitise: bool) -> None:
         span._name = peer.target or span._name
 
 
-def described(peer: Peer, said: tuple[str, bool]) -> tuple[str, dict[str, Any]]:
-    """As `query`, of (text, whether to sanitise it): name and attributes of a query that was sketched."""
-    text, sanitise = said
+def described(said: tuple[str, bool, str]) -> tuple[str, dict[str, Any]]:
+    """As `query`, of (text, whether to sanitise it, the peer's target): a sketched query's name and attributes."""
+    text, sanitise, target = said
     known = (SANITISED if sanitise else AS_GIVEN).recent.get(text)
     text, summary = analysed(text, sanitise) if known is None else known
     if summary:
         return summary, {"db.query.text": text, "db.query.summary": summary}
-    return peer.target, {"db.query.text": text}
+    return target, {"db.query.text": text}
 
 
 def operation(span: Span, name: str, target: str = "") -> None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tracing_agent.trace.identity import Origin
 
     class Place(Protocol):
-        """Where calls go: what the spans of those that go there share, under each engine. See `semconv.db.Peer`."""
+        """Where calls go: what the spans of those that go there share. See `semconv.db.Peer`."""
 
         origin: Origin | None
 
@@ -37,18 +37,18 @@ if TYPE_CHECKING:
         def admit(self, sketch: Sketch, length: int) -> None:
             """Take a sketch when the queue had a ``length`` that is no longer less."""
 
-    #: ``describe(place, said)`` gives a span's name ("": the operation's) and those of its attributes that are not its
+    #: ``describe(said)`` gives a span's name ("": the operation's) and those of its attributes that are not its
     #: origin's. What was said is a tuple that can be hashed, and the same of spans of one origin means the same.
-    Describe = Callable[[Any, Any], tuple[str, Mapping[str, Any]]]
+    Describe = Callable[[Any], tuple[str, Mapping[str, Any]]]
     #: Artist, trace (None: one of its own), id of the parent in it, own id (0: any), start and end in nanoseconds since
-    #: the epoch, place, what the call said.
-    Sketch = tuple["Artist", "Trace | None", "int | None", int, int, int, Place, Any]
+    #: the epoch, origin, what the call said.
+    Sketch = tuple["Artist", "Trace | None", "int | None", int, int, int, Origin, Any]
 
 
 class Artist:
     """What the sketches of one operation have in common, and how a span is drawn from one."""
 
-    __slots__ = ("base", "bits", "describe", "engine", "fault", "flags", "name", "place")
+    __slots__ = ("base", "bits", "describe", "engine", "fault", "flags", "name")
 
     def __init__(self, operation: Operation, engine: Engine, describe: Describe) -> None:
         self.engine = engine
@@ -58,21 +58,19 @@ class Artist:
         self.fault = operation.breaker.fault
         #: ``bits(n)`` is a random integer; None where ids are made while the program waits, by another generator.
         self.bits = bits_of(engine.ids)
-        #: For sketches of calls that have no place in common.
-        self.place = Anywhere(self.base)
         #: Those of a trace that begins with a sketch.
         self.flags = engine.random | SAMPLED
 
     def origin(self, place: Place) -> Origin:
-        """What spans to ``place`` share."""
+        """What spans to ``place`` share by now."""
         origin = place.origin
         return origin if origin is not None and origin.engine is self.engine else place.joined(self.base)
 
     def span(self, sketch: Sketch) -> Span:
         """The span that was sketched."""
-        _, trace, up, id, start, end, place, said = sketch
+        _, trace, up, id, start, end, origin, said = sketch
         try:
-            name, values = self.describe(place, said)
+            name, values = self.describe(said)
         except Exception as error:
             self.fault(error)
             name, values = self.name, {}
@@ -80,26 +78,13 @@ class Artist:
         span.trace = Trace(self.engine.ids.generate_trace_id(), self.flags, "", True) if trace is None else trace
         span.span_id = id or self.engine.ids.generate_span_id()
         span.up = up
-        span.origin = self.origin(place)
+        span.origin = origin
         span._name = name or self.name
         span.values = dict(values)
         span._start_time = start
         span._end_time = end
         span.rare = False
         return span
-
-
-class Anywhere:
-    """The place of calls that have none in common."""
-
-    __slots__ = ("origin",)
-
-    def __init__(self, base: Origin) -> None:
-        self.origin: Origin | None = base
-
-    def joined(self, base: Origin) -> Origin:
-        """What all spans share."""
-        return base
 
 
 def hand_on(sketch: Sketch) -> None:
@@ -129,4 +114,4 @@ def drawn(items: Sequence[Span | Sketch]) -> Sequence[Span]:
     return [item[0].span(item) if type(item) is tuple else item for item in items]  # type: ignore[misc]
 
 
-__all__ = ["Anywhere", "Artist", "Intake", "Sketch", "begun", "drawn", "hand_on"]
+__all__ = ["Artist", "Intake", "Sketch", "begun", "drawn", "hand_on"]

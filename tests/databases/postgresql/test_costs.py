@@ -56,7 +56,7 @@ def test_a_query(recorder: Recorder, connection: Any) -> None:
         names = calls(lambda: cursor.execute(QUERY, (1,)))
     own = {"generate_span_id", "__call__"}  # the recorder's counted ids and clock are no part of it
     assert [name for name in names if name not in own] == ["wrapper", "note", "holder"]
-    assert [sketch[-1] for sketch in intake.queue] == [(QUERY, False)] * 2
+    assert [sketch[-1] for sketch in intake.queue] == [(QUERY, False, connection.info.dbname)] * 2
 
 
 def test_a_query_that_is_not_recorded(connection: Any) -> None:
