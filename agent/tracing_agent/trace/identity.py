@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from tracing_agent.trace.span import Span
 
 SAMPLED, RANDOM = 1, 2
+# Attributes below the limit from which it is looked at: so many threads would have to set one at the same moment.
+_MARGIN = 64
+_UNLIMITED = 1 << 62
 
 
 class Trace:
@@ -63,10 +66,11 @@ class Origin:
     """What the spans of one scope and kind share: constants, and the engine that made them.
 
     ``suppresses`` is the bit mask of operations that must stay silent below such a span; ``finish`` ends a span and
-    hands it to the exporter; ``encoded`` belongs to the encoder.
+    hands it to the exporter; ``encoded`` belongs to the encoder. While a span has less than ``room`` attributes of its
+    own, no limit is to be thought of.
     """
 
-    __slots__ = ("attributes", "encoded", "engine", "finish", "kind", "scope", "suppresses")
+    __slots__ = ("attributes", "encoded", "engine", "finish", "kind", "room", "scope", "suppresses")
 
     def __init__(
         self,
@@ -82,6 +86,8 @@ class Origin:
         self.attributes = attributes
         self.suppresses = suppresses
         self.finish: Callable[[Span], None] = engine.finish
+        most, length = engine.limits.max_span_attributes, engine.limits.max_span_attribute_length
+        self.room = 0 if length is not None else _UNLIMITED if most is None else most - len(attributes) - _MARGIN
         self.encoded: Any = None
 
 

@@ -43,10 +43,21 @@ class Span(Readable):
     __slots__ = ()
 
     def set_attribute(self, key: str, value: types.AttributeValue) -> None:
+        origin, values = self.origin, self.values
         if self._end_time is not None:
             sdk_logger.warning("Setting attribute on ended span.")
-            return
-        self._set(key, value)
+        elif (
+            type(value) in _PLAIN
+            and type(key) is str
+            and key
+            and len(values) < origin.room
+            and key not in origin.attributes
+        ):
+            # As `_set` and `_put`, without their calls.
+            values.pop(key, None)
+            values[key] = value
+        else:
+            self._set(key, value)
 
     def set_attributes(self, attributes: Mapping[str, types.AttributeValue]) -> None:
         if self._end_time is not None:
