@@ -89,7 +89,8 @@ class Attempts:
     def attempt(self, original: Any, engine: Engine) -> Any:
         """A method ``original(self, request, ...)`` that makes at least one attempt, within `request` or by itself."""
         client = self._client(engine.http or HttpSettings())
-        open, end, came, clock = opener(engine, self._operation, client), client.end, client.came, engine.clock
+        open, end, clock = opener(engine, self._operation, client), client.end, engine.clock
+        came = client.came if client.brief else tuple
         silently, breaker, fault = _silently(original), self._operation.breaker, self._operation.breaker.fault
 
         def wrapper(self: Any, request: Any, *args: Any, **kwargs: Any) -> Any:

@@ -136,8 +136,8 @@ def opener(engine: Engine, operation: Operation, client: Client) -> Open:
     """The function that begins an attempt's span, or finds out what an attempt that is not recorded hands on."""
     begin, key, start, settings = beginner(engine, operation), operation.key, client.start, client.http
     artist, span_id, clock = Artist(operation, engine, client.describe), engine.ids.generate_span_id, engine.clock
-    bits, about = artist.bits, client.asked
     sketched, rooted = client.brief and possible(engine), with_roots(engine, operation)
+    bits, about = artist.bits, client.asked if sketched else tuple
 
     def open(sending: Sending, request: Any) -> None:
         if sending.done is not None:
