@@ -24,14 +24,10 @@ _SHORT: tuple[Any, ...] = ({}, *SHORT)
 
 def said(span: Any, given: Any, args: Sequence[Any]) -> Any:
     """One command; gives what is to be known at its end."""
-    values, told = span.values, short(args)
-    if told is not None:
-        values["db.query.text"] = in_full(*told)
-        values["db.operation.name"] = span._name = told[0]
-        return given
-    values["db.query.text"] = redis_text(args)
-    values["db.operation.name"] = span._name = name = operation_name(args)
-    word = name.upper()
+    values = span.values
+    span._name, words = described(short(args) or (operation_name(args), redis_text(args)))
+    values.update(words)
+    word = span._name.upper()
     if word in _SPECIAL:
         if word in _PROCEDURES:
             if len(args) > 1:
@@ -44,6 +40,7 @@ def said(span: Any, given: Any, args: Sequence[Any]) -> Any:
 def note(args: tuple[Any, ...], options: dict[str, Any]) -> tuple[Any, Any] | None:
     """The pool of a client, and what its command says as `described` takes it; None if `said` has more to tell."""
     try:
+        # As `short`, without its call.
         name, behind = _SHORT[len(args)][args[1]]
         key, pool = args[2], args[0].connection_pool
         if type(key) is str and pool._tracing_agent_peer is not None:

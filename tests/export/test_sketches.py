@@ -147,6 +147,16 @@ def test_memory_is_bounded() -> None:
     assert sum(map(len, tables.values())) == before
 
 
+def test_origins_are_bounded() -> None:
+    """Nor are the tables of places that went away kept, whatever was said there: addresses of servers change."""
+    provider, encoder = TracerProvider(resource=RESOURCE, shutdown_on_exit=False), Encoder()
+    artist = artist_of(provider)
+    for number in range(2 * REMEMBERED):
+        sketch = (artist, None, None, 0, 1, 2, origin_of(artist, 1 + number), ("GET" * 2000,))
+        encoder.request([sketch], RESOURCE)
+    assert len(encoder.memory.words) <= REMEMBERED
+
+
 def test_a_fault_of_ours(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
     """Where a sketch cannot be described there is a span without words, and a line."""
 
@@ -199,7 +209,7 @@ def test_exporters_of_sketches() -> None:
 
 
 def test_other_exporters() -> None:
-    """user-pain row 24: every other exporter gets spans, whole, as somebody's own exporter expects them."""
+    """An exporter that does not say so gets spans, whole."""
     (span,) = _asked(Kept(), lambda client, running: client.ask("GET", "a"))
     assert type(span) is Span
     assert (span.name, span.attributes["db.query.text"], span.attributes["server.port"]) == ("GET", "GET a", 6380)

@@ -73,6 +73,7 @@ class Attempts:
             done = sending.done
             if done is not None:
                 try:
+                    # As `Sending.settle`, without its calls.
                     intake = engine.sketches
                     if type(done) is not tuple or intake is None:
                         sending.settle()

@@ -145,9 +145,9 @@ def opener(engine: Engine, operation: Operation, client: Client) -> Open:
         sending.request = request
         count = sending.attempts
         sending.attempts = count + 1
-        context = current()
-        up: Any = context.get(SPAN_KEY) if context else None
         if sketched and engine.sketches is not None:
+            context = current()
+            up: Any = context.get(SPAN_KEY) if context else None
             told: Any
             if up is None:
                 told = rooted and engine.roots and not (context and context.get(SUPPRESS_KEY))
@@ -156,7 +156,6 @@ def opener(engine: Engine, operation: Operation, client: Client) -> Open:
                 told = told and not (up.origin.suppresses & key or context.get(SUPPRESS_KEY))
             asked = about(request) if told and not count else None
             if asked is not None and type(asked[1]) is str and len(asked[1]) <= LONGEST:
-                engine.started += 1
                 above = None
                 if up is not None:
                     trace, above = up.trace, up.span_id
@@ -177,6 +176,7 @@ def opener(engine: Engine, operation: Operation, client: Client) -> Open:
                 sending.asked = asked
                 sending.identity = sending
                 sending.begun = (artist, trace, above, id, clock())
+                engine.started += 1
                 return
         span: Any = begin()
         if span is None:

@@ -66,11 +66,11 @@ def call(operation: Operation, note: Note, describe: Describe, failed: Failed, o
                         way = original
                     if told is not None:
                         holder, said = told
-                        engine.started += 1
                         id = 0
                         if span_id is not None:
                             trace, id = trace or engine.trace_for(None), span_id()
                         start = clock()
+                        engine.started += 1
             except Exception as error:
                 told = None
                 fault(error)
@@ -138,11 +138,11 @@ def coroutine(operation: Operation, note: Note, describe: Describe, failed: Fail
                         way = original
                     if told is not None:
                         holder, said = told
-                        engine.started += 1
                         id = 0
                         if span_id is not None:
                             trace, id = trace or engine.trace_for(None), span_id()
                         start = clock()
+                        engine.started += 1
             except Exception as error:
                 told = None
                 fault(error)

@@ -33,7 +33,7 @@ class Memory:
         self.texts = _Keys(self, _Texts)
         self.ints = _Keys(self, _Ints)
         self.names = _Names(self)
-        self.words = _Words()
+        self.words = _Words(self)
         self.heads: dict[str, bytes] = {}
         self.remembered = 0
 
@@ -58,9 +58,15 @@ class Memory:
 
 
 class _Words(dict[Any, dict[Any, bytes]]):
-    """By origin, a table."""
+    """By origin, what calls said. Counted as well: a server whose address changes gives a new origin each time."""
+
+    __slots__ = ("_memory",)
+
+    def __init__(self, memory: Memory) -> None:
+        self._memory = memory
 
     def __missing__(self, origin: Any) -> dict[Any, bytes]:
+        self._memory.remember()
         table = self[origin] = {}
         return table
 

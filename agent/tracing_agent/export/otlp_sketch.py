@@ -59,8 +59,7 @@ class Sketches:
                 parts.append(memory.pair(key, any_value(value)))
         words = b"".join(parts)
         if len(words) <= _LONG and sum([len(part) for part in said if type(part) is str]) <= _LONG:
-            known = self._words[origin]
-            if len(known) < VALUES:
+            if len(self._words[origin]) < VALUES:
                 memory.remember()
                 self._words[origin][said] = words
         return words

@@ -13,7 +13,7 @@ from opentelemetry.trace.status import Status, StatusCode
 
 from tracing_agent.semconv.db_settings import DatabaseSettings
 from tracing_agent.semconv.errors import error_type, interrupted, message
-from tracing_agent.semconv.sql import AS_GIVEN, SANITISED, SUMMARY_LIMIT, analysed
+from tracing_agent.semconv.sql import SUMMARY_LIMIT, analysed
 
 if TYPE_CHECKING:
     from tracing_agent.trace.engine import Engine
@@ -105,24 +105,16 @@ class Peers:
 
 def query(span: Span, peer: Peer, text: str, sanitise: bool) -> None:
     """SQL text goes to ``peer``: sanitised, or as given where its values travel apart from it. Names the span."""
-    # As `Peer.stamp` and, for a query that came a moment ago, `analysed`, which are two calls more of every query.
-    base, origin = span.origin, peer.origin
-    span.origin = origin if origin is not None and origin.engine is base.engine else peer.joined(base)
-    known = (SANITISED if sanitise else AS_GIVEN).recent.get(text)
-    text, summary = analysed(text, sanitise) if known is None else known
-    values = span.values
-    values["db.query.text"] = text
-    if summary:
-        values["db.query.summary"] = span._name = summary
-    else:
-        span._name = peer.target or span._name
+    peer.stamp(span)
+    name, values = described((text, sanitise, peer.target))
+    span._name = name or span._name
+    span.values.update(values)
 
 
 def described(said: tuple[str, bool, str]) -> tuple[str, dict[str, Any]]:
-    """As `query`, of (text, whether to sanitise it, the peer's target): a sketched query's name and attributes."""
+    """Name and attributes of a query, by (text, whether to sanitise it, the peer's target)."""
     text, sanitise, target = said
-    known = (SANITISED if sanitise else AS_GIVEN).recent.get(text)
-    text, summary = analysed(text, sanitise) if known is None else known
+    text, summary = analysed(text, sanitise)
     if summary:
         return summary, {"db.query.text": text, "db.query.summary": summary}
     return target, {"db.query.text": text}

@@ -18,9 +18,10 @@ if TYPE_CHECKING:
     from tracing_agent.trace.span import Span
 
 SAMPLED, RANDOM = 1, 2
-# Attributes below the limit from which it is looked at: so many threads would have to set one at the same moment.
+UNLIMITED = 1 << 62
+# Attributes below the limit from which threads that set them take turns: so many would have to set one at the same
+# moment to go over it, and what is over it is cut on the way out.
 _MARGIN = 64
-_UNLIMITED = 1 << 62
 
 
 class Trace:
@@ -87,7 +88,7 @@ class Origin:
         self.suppresses = suppresses
         self.finish: Callable[[Span], None] = engine.finish
         most, length = engine.limits.max_span_attributes, engine.limits.max_span_attribute_length
-        self.room = 0 if length is not None else _UNLIMITED if most is None else most - len(attributes) - _MARGIN
+        self.room = 0 if length is not None else UNLIMITED if most is None else most - len(attributes) - _MARGIN
         self.encoded: Any = None
 
 

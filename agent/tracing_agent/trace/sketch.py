@@ -1,8 +1,8 @@
 """Sketches: ended spans of which only ids, times and what the call said are kept, until they are on their way out.
 
 A leaf needs no span while the program waits: nothing below it and nothing beside it looks at one. A sketch is one tuple
-where a span is seven objects, which costs a third to make and to carry to another processor's cache; what the call said
-is put into words (SQL sanitised, a command written as text) by whoever sends it.
+where a span is several objects; what the call said is put into words (SQL sanitised, a command written as text) by
+whoever sends it.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
             """Take a sketch when the queue had a ``length`` that is no longer less."""
 
     #: ``describe(said)`` gives a span's name ("": the operation's) and those of its attributes that are not its
-    #: origin's. What was said is a tuple that can be hashed, and the same of spans of one origin means the same.
+    #: origin's. What was said is a tuple that can be hashed; what compares equal, of one origin, means the same.
     Describe = Callable[[Any], tuple[str, Mapping[str, Any]]]
     #: Artist, trace (None: one of its own), id of the parent in it, own id (0: any), start and end in nanoseconds since
     #: the epoch, origin, what the call said.

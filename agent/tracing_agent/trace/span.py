@@ -17,7 +17,7 @@ from opentelemetry.trace import Link, SpanContext
 from opentelemetry.trace.status import Status, StatusCode
 
 from tracing_agent.trace.attributes import LIMIT, UNPRINTABLE, clean
-from tracing_agent.trace.identity import RANDOM, SAMPLED, Dropped, Origin, SilentTrace, Trace, span_context
+from tracing_agent.trace.identity import RANDOM, SAMPLED, UNLIMITED, Dropped, Origin, SilentTrace, Trace, span_context
 from tracing_agent.trace.readable import Readable
 
 if TYPE_CHECKING:
@@ -26,9 +26,6 @@ if TYPE_CHECKING:
     from opentelemetry.util import types
 
 
-# Attributes below the limit from which threads that set them take turns.
-_NEAR = 32
-_UNLIMITED = 1 << 62
 # Types that the installed SDK keeps as they are (before 1.45 it turns bytes into text).
 _PLAIN = frozenset((str, bool, int, float, *map(type, BoundedAttributes(1, {"bytes": b""}).values())))
 
@@ -89,17 +86,14 @@ class Span(Readable):
             # One span of many says otherwise: it gets an origin without constants, and these among its own.
             self.values = {**self.origin.attributes, **self.values}
             self.origin = self.origin.engine.origin(self.origin.scope, self.origin.kind, {}, self.origin.suppresses)
-        most = self.origin.engine.limits.max_span_attributes
-        room = _UNLIMITED if most is None else most - len(self.origin.attributes)
         values = self.values
-        if len(values) + _NEAR < room:
+        if len(values) < self.origin.room:
             values.pop(key, None)
             values[key] = value
-            if len(values) <= room:
-                return
-            # Threads that came later have filled it meanwhile.
+            return
+        most = self.origin.engine.limits.max_span_attributes
         with LIMIT.lock:
-            self._put_limited(key, value, room)
+            self._put_limited(key, value, UNLIMITED if most is None else most - len(self.origin.attributes))
 
     def _put_limited(self, key: str, value: Any, most: int) -> None:
         values = self.values

@@ -17,6 +17,7 @@ import tracing_agent
 import tracing_instrumentations
 from services import Redis
 from support.recorder import Intake, Recorder
+from tracing_agent.trace.ids import Ids
 
 OURS = tuple(os.path.dirname(str(package.__file__)) for package in (tracing_agent, tracing_instrumentations))
 
@@ -58,11 +59,14 @@ def test_a_command(recorder: Recorder, client: Any) -> None:
 
 
 def test_a_command_by_itself(recorder: Recorder, client: Any) -> None:
-    """So is one that is a trace of its own."""
+    """So is one that is a trace of its own: its ids are made when it is sent."""
+    recorder.engine.ids = Ids()
     recorder.patch("redis")
-    recorder.engine.deliver(recorder.finished.append, Intake())
+    intake = Intake()
+    recorder.engine.deliver(recorder.finished.append, intake)
     client.get("k")
-    assert "begin" not in calls(lambda: client.get("k"))
+    assert [name for name in calls(lambda: client.get("k")) if name != "__call__"] == ["wrapper", "note"]
+    assert [sketch[1:4] for sketch in intake.queue] == [(None, None, 0)] * 2
 
 
 def test_what_is_kept_of_a_command(recorder: Recorder, client: Any) -> None:
