@@ -58,8 +58,8 @@ class Sketches:
             else:
                 parts.append(memory.pair(key, any_value(value)))
         words = b"".join(parts)
-        if len(words) <= _LONG and sum([len(part) for part in said if type(part) is str]) <= _LONG:
-            if len(self._words[origin]) < VALUES:
-                memory.remember()
-                self._words[origin][said] = words
+        short = len(words) <= _LONG and sum([len(part) for part in said if type(part) is str]) <= _LONG
+        if short and len(self._words[origin]) < VALUES:
+            memory.remember()
+            self._words[origin][said] = words
         return words
