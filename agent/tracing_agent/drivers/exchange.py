@@ -92,7 +92,7 @@ def _leaf(operation: Operation, start: Start, end: End, failed: End) -> Wrap:
         closed, broke = closing(engine, operation, end, False), closing(engine, operation, failed, True)
 
         def wrapper(*args: Any, **kwargs: Any) -> Any:
-            # As `opened` and `closed`, without their calls: where spans are measured or watched most commands come here.
+            # As `opened` and `closed`, without their calls: where spans are measured or watched most come here.
             given = TAKEN
             try:
                 span: Any = begin()
@@ -168,7 +168,7 @@ def _async_leaf(operation: Operation, start: Start, end: End, failed: End) -> Wr
         closed, broke = closing(engine, operation, end, False), closing(engine, operation, failed, True)
 
         async def wrapper(*args: Any, **kwargs: Any) -> Any:
-            # As `opened` and `closed`, without their calls: where spans are measured or watched most commands come here.
+            # As `opened` and `closed`, without their calls: where spans are measured or watched most come here.
             given = TAKEN
             try:
                 span: Any = begin()
