@@ -7,7 +7,6 @@ is no HTTPAdapter makes one each time it is called. A cache or test double that 
 from __future__ import annotations
 
 from copy import copy
-from operator import attrgetter
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
@@ -16,13 +15,15 @@ from opentelemetry.trace import SpanKind
 
 from tracing_agent.drivers.attempts import Attempts
 from tracing_agent.drivers.call import noted
+from tracing_agent.drivers.on_wire import OnWire
 from tracing_agent.drivers.sending import Client, follows
 from tracing_agent.operation import HTTP_CLIENT, Operation
 from tracing_agent.patching.targets import Target, like
-from tracing_agent.semconv.http import client_request, client_response
+from tracing_agent.semconv.http import LONGEST, client_request, client_response
 from tracing_agent.semconv.http.client import client_exchange
-from tracing_instrumentations._urllib3 import PEER, Headers, pairs
+from tracing_instrumentations._urllib3 import PEER, pairs
 from tracing_instrumentations._urllib3 import targets as urllib3
+from tracing_instrumentations._urllib3_headers import Headers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,8 +61,17 @@ class Requests(Client):
         if self._capture is not None:
             self._capture.record(span.values, pairs(request.headers))
 
-    asked = staticmethod(attrgetter("method", "url"))
-    came = staticmethod(attrgetter("status_code", "raw.version", f"raw._connection.{PEER}"))
+    def asked(self, request: PreparedRequest) -> tuple[Any, ...] | None:
+        url = request.url
+        return (request.method, url) if type(url) is str and len(url) <= LONGEST else None
+
+    def came(self, response: Any) -> tuple[Any, ...] | None:
+        status = response.status_code
+        if type(status) is not int or status >= 400:
+            return None
+        raw = response.raw
+        # `PEER` by its name: the interpreter remembers where an attribute is that is written down.
+        return status, raw.version, raw._connection._tracing_agent_peer
 
     def describe(self, said: Any) -> tuple[str, dict[str, Any]]:
         return client_exchange(self._methods, *said)
@@ -124,10 +134,10 @@ class Copies:
 
 def targets(requests: ModuleType) -> dict[str, tuple[Target, ...]]:
     """Where requests is cut, and urllib3 below it."""
-    breaker, attempts = SEND.breaker, Attempts(SEND, Requests)
+    breaker, attempts, on_wire = SEND.breaker, Attempts(SEND, Requests), OnWire(SEND, Requests)
     headers = Headers(requests.structures.CaseInsensitiveDict)
     copies = Copies(headers)
-    by_request, by_chunks = attempts.handed(copies.request), attempts.handed(copies.chunked)
+    by_request, by_chunks = on_wire.handed(copies.request), on_wire.handed(copies.chunked)
 
     def transport(original: Any, engine: Engine) -> Any:
         return attempts.inside(by_request(original, engine), engine, of_http)
@@ -146,6 +156,6 @@ def targets(requests: ModuleType) -> dict[str, tuple[Target, ...]]:
             Target("requests.sessions", "Session.mount", mount, optional=True),
             Target("requests.sessions", "SessionRedirectMixin.rebuild_proxies", noted(breaker, follows), optional=True),
             Target("requests.adapters", "HTTPAdapter.send", send),
-            *urllib3(attempts, headers, breaker),
+            *urllib3(on_wire, headers, breaker),
         )
     }

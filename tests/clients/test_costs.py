@@ -45,10 +45,11 @@ def test_calls(library: Library, server: Server, recorder: Recorder) -> None:
     url = server.url()
     library.get(url)
     with recorder.tracer.start_as_current_span("caller"):
-        assert _calls(lambda: library.get(url)) <= 16
+        # Some of them stand in for longer ones of the library's own: those of its headers.
+        assert _calls(lambda: library.get(url)) <= 23
     unsampled = Recorder(sampler=sampling.DEFAULT_OFF)
     with unsampled.tracer.start_as_current_span("caller"):
-        assert _calls(lambda: library.get(url)) <= 18
+        assert _calls(lambda: library.get(url)) <= 20
     recorder.undo()
     assert _calls(lambda: library.get(url)) == 0
 

@@ -663,7 +663,19 @@ def test_headers_for_urllib3(server: Server, recorder: Recorder, session: reques
         assert repr(found) == repr(whole)
     copied = headers.copy()
     del copied["x-SHOP"]
+    copied["X-Till"] = "2"
+    copied.update({"accept": "text/plain"})
+    assert copied.pop("connection") == "keep-alive"
     assert "X-Shop" in headers
+    assert headers == whole
+    changed = {**whole, "X-Till": "2", "accept": "text/plain"}
+    for gone in ("X-Shop", "Accept", "Connection"):
+        del changed[gone]
+    assert copied == changed
+    assert dict(copied.items()) == dict(zip(copied, copied.values(), strict=True)) == changed
+    with pytest.raises(AttributeError, match="no attribute 'shop'"):
+        headers.shop  # noqa: B018
+    assert type(copied)([("X-Shop", "open")]) == {"x-shop": "open"}
 
 
 def test_tracer_of_others_below(

@@ -12,8 +12,9 @@ from __future__ import annotations
 from sys import modules
 from typing import TYPE_CHECKING, Any
 
+from tracing_agent.drivers import exact
 from tracing_agent.drivers.call import fail
-from tracing_agent.drivers.sending import SENDING, Sending, opener, over
+from tracing_agent.drivers.sending import ACTIVE, BETWEEN, OVER, SENDING, Sending, opener, over
 from tracing_agent.semconv.http import HttpSettings
 from tracing_agent.semconv.http.client import client_failed
 from tracing_agent.trace.begin import leave
@@ -24,15 +25,12 @@ if TYPE_CHECKING:
 
     from tracing_agent.drivers.sending import Client
     from tracing_agent.operation import Operation
-    from tracing_agent.patching.targets import Wrap
-    from tracing_agent.trace.carrier import Carrier
     from tracing_agent.trace.engine import Engine
 
     Fault = Callable[[BaseException], None]
 
 # A tracer that the program may have put below the libraries traced here.
 _OTHERS = "opentelemetry.instrumentation.urllib3"
-_NOTHING = (None,)
 
 
 class Attempts:
@@ -49,27 +47,23 @@ class Attempts:
         """The outermost method, ``original(self, request, ...)``: from here to its end it is one request."""
         blames, fault = self._client(engine.http or HttpSettings()).blames, self._operation.breaker.fault
 
-        def wrapper(self: Any, request: Any, *args: Any, **kwargs: Any) -> Any:
+        def before(request: Any) -> Sending | None:
             around = SENDING.get()
             if around is not None and around.next is request:
                 around.next = None
-                return original(self, request, *args, **kwargs)
+                return None
             sending = Sending()
-            token = SENDING.set(sending)
+            sending.token = SENDING.set(sending)
+            return sending
+
+        def after(sending: Sending, response: Any) -> None:
+            # As `over`, without its call.
+            sending.phase = OVER
+            sending.request = sending.next = None
             try:
-                response = original(self, request, *args, **kwargs)
-            except BaseException as error:
-                if sending.done is not None:
-                    _conclude(sending, error, blames, fault)
-                raise
-            finally:
-                # As `over`, without its call.
-                sending.over = True
-                sending.request = sending.next = None
-                try:
-                    SENDING.reset(token)
-                except ValueError:
-                    pass
+                SENDING.reset(sending.token)
+            except ValueError:
+                pass
             done = sending.done
             if done is not None:
                 try:
@@ -83,54 +77,61 @@ class Attempts:
                         intake.admit(done, len(intake.queue))
                 except Exception as error:
                     fault(error)
-            return response
 
-        return wrapper
+        def broke(sending: Sending, error: BaseException) -> None:
+            request = sending.request
+            over(sending, sending.token)
+            if sending.done is not None:
+                _conclude(sending, error, request, blames, fault)
+
+        return exact.request(original, before, after, broke)
 
     def attempt(self, original: Any, engine: Engine) -> Any:
         """A method ``original(self, request, ...)`` that makes at least one attempt, within `request` or by itself."""
         client = self._client(engine.http or HttpSettings())
-        open, end, clock = opener(engine, self._operation, client), client.end, engine.clock
-        came = client.came if client.brief else tuple
-        silently, breaker, fault = _silently(original), self._operation.breaker, self._operation.breaker.fault
+        open, end, clock, came = opener(engine, self._operation, client), client.end, engine.clock, client.came
+        breaker, fault = self._operation.breaker, self._operation.breaker.fault
 
-        def wrapper(self: Any, request: Any, *args: Any, **kwargs: Any) -> Any:
-            sending, alone, context = SENDING.get(), None, current()
+        def before(request: Any) -> Sending | None:
+            sending, context = SENDING.get(), current()
             if breaker.open or (context and context.get(SUPPRESS_HTTP_KEY)):
-                return original(self, request, *args, **kwargs)
-            if sending is None or sending.over:
+                return None
+            alone = silent = None
+            if sending is None or sending.phase == OVER:
                 sending = Sending()
                 alone = SENDING.set(sending)
-            elif sending.active:
-                return original(self, request, *args, **kwargs)  # a layer below the one that is traced
+            elif sending.phase:
+                return None  # a layer below the one that is traced
             try:
-                open(sending, request)
+                open(sending, request, context)
             except Exception as error:
                 sending.span = sending.asked = sending.identity = None
                 fault(error)
-            sending.active = True
-            call = silently if _OTHERS in modules and (sending.asked or sending.span) is not None else original
-            try:
-                response = call(self, request, *args, **kwargs)
-            except BaseException as error:
-                sending.broke(error, fault)
-                raise
-            finally:
-                sending.active = False
-                sending.identity = None
-                if alone is not None:
-                    over(sending, alone)
+            if _OTHERS in modules and (sending.asked or sending.span) is not None:
+                silent = _silence(context)
+            sending.alone = alone
+            sending.silent = silent
+            sending.phase = ACTIVE
+            return sending
+
+        def after(sending: Sending, response: Any) -> None:
+            # As `_landed`, without its call.
+            sending.phase = BETWEEN
+            sending.identity = None
+            if sending.alone is not None or sending.silent is not None:
+                _landed(sending)
             try:
                 asked = sending.asked
                 if asked is not None:
                     try:
                         told = came(response)
                     except AttributeError:
-                        told = _NOTHING  # of a double of a response
-                    if type(told[0]) is int and told[0] < 400:
+                        told = None  # a double of a response
+                    if told is not None:
                         sending.asked = None
-                        begun = sending.begun
-                        sending.done = (*begun, clock(), begun[0].base, asked + told)
+                        artist, trace, above, id = sending.artist, sending.trace, sending.above, sending.span_id
+                        start, said = sending.start, asked + told
+                        sending.done = (artist, trace, above, id, start, clock(), artist.base, said)
                 if sending.asked is not None or sending.span is not None:
                     span: Any = sending.drawn()
                     sending.span = None
@@ -138,11 +139,14 @@ class Attempts:
                     sending.done, sending.end = span, clock()
             except Exception as error:
                 fault(error)
-            if alone is not None:
+            if sending.alone is not None:
                 _settle(sending, fault)
-            return response
 
-        return wrapper
+        def broke(sending: Sending, error: BaseException) -> None:
+            _landed(sending)
+            sending.broke(error, fault)
+
+        return exact.attempt(original, before, after, broke)
 
     def inside(self, original: Any, engine: Engine, applies: Callable[[Any], bool]) -> Any:
         """As `attempt`, for a method that is traced within `request` only, and if ``applies(request)``."""
@@ -151,7 +155,7 @@ class Attempts:
         def wrapper(self: Any, request: Any, *args: Any, **kwargs: Any) -> Any:
             sending, call = SENDING.get(), original
             try:
-                if sending is not None and not (sending.over or breaker.open) and applies(request):
+                if sending is not None and not (sending.phase == OVER or breaker.open) and applies(request):
                     call = wrapped
             except Exception as error:
                 breaker.fault(error)
@@ -159,110 +163,22 @@ class Attempts:
 
         return wrapper
 
-    def handed(self, hand: Callable[[Carrier, Any, Any], Any]) -> Wrap:
-        """The method of an `attempt` below which no `wire` is: context has to be in the request it is called with.
 
-        ``hand(carrier, identity, request)`` gives that request: a copy, and the caller's in its place afterwards.
-        """
-
-        def wrap(original: Any, engine: Engine) -> Any:
-            fault, carrier = self._operation.breaker.fault, engine.carrier
-
-            def wrapper(self: Any, request: Any, *args: Any, **kwargs: Any) -> Any:
-                sending, wire = SENDING.get(), request
-                if sending is not None and sending.identity is not None:
-                    try:
-                        wire = hand(carrier, sending.identity, request)
-                    except Exception as error:
-                        fault(error)
-                if wire is request:
-                    return original(self, request, *args, **kwargs)
-                try:
-                    response = original(self, wire, *args, **kwargs)
-                except BaseException as error:
-                    _restore(error, wire, request, fault)
-                    raise
-                _restore(response, wire, request, fault)
-                return response
-
-            return wrapper
-
-        return wrap
-
-    def wire(self, carrying: Callable[[Carrier], Callable[[Any, Any, Any], Any]]) -> Wrap:
-        """The method that puts an attempt on the wire: called anew for each retry.
-
-        ``carrying(carrier)`` gives a function ``(identity, args, kwargs)``, which gives the arguments, ``self``
-        included, with context in the headers.
-        """
-
-        def wrap(original: Any, engine: Engine) -> Any:
-            open = opener(engine, self._operation, self._client(engine.http or HttpSettings()))
-            fault, carry = self._operation.breaker.fault, carrying(engine.carrier)
-
-            def wrapper(*args: Any, **kwargs: Any) -> Any:
-                sending = SENDING.get()
-                if sending is not None and sending.active:
-                    try:
-                        if sending.again:
-                            sending.again = False
-                            open(sending, sending.request)
-                        if sending.identity is not None:
-                            args, kwargs = carry(sending.identity, args, kwargs)
-                    except Exception as error:
-                        fault(error)
-                return original(*args, **kwargs)
-
-            return wrapper
-
-        return wrap
-
-    def retried(self, outcome: Callable[..., None]) -> Wrap:
-        """A method that is called when an attempt has failed, and raises unless another one is to follow.
-
-        ``outcome(capture, span, *args, **kwargs)`` records what it was told; ``capture`` is of response headers.
-        """
-
-        def wrap(original: Any, engine: Engine) -> Any:
-            captured = (engine.http or HttpSettings()).client_response
-            fault = self._operation.breaker.fault
-
-            def wrapper(*args: Any, **kwargs: Any) -> Any:
-                sending = SENDING.get()
-                if sending is None or not sending.active or (sending.asked or sending.span) is None:
-                    return original(*args, **kwargs)
-                span: Any = None
-                try:
-                    span = sending.drawn()
-                    outcome(captured, span, *args, **kwargs)
-                except Exception as error:
-                    fault(error)
-                result = original(*args, **kwargs)
-                sending.span, sending.again = None, True
-                try:
-                    span.origin.finish(span)
-                except Exception as error:
-                    fault(error)
-                return result
-
-            return wrapper
-
-        return wrap
+def _silence(context: Any) -> Any:
+    """Let other tracers of HTTP clients make no second span; what `leave` takes."""
+    silent = Context(context)
+    dict.__setitem__(silent, SUPPRESS_HTTP_KEY, True)
+    return attach(silent)
 
 
-def _silently(original: Any) -> Any:
-    """``original``, below which other tracers of HTTP clients make no second span."""
-
-    def silent(*args: Any, **kwargs: Any) -> Any:
-        context = Context(current())
-        dict.__setitem__(context, SUPPRESS_HTTP_KEY, True)
-        token = attach(context)
-        try:
-            return original(*args, **kwargs)
-        finally:
-            leave(token)
-
-    return silent
+def _landed(sending: Sending) -> None:
+    """The attempt is not in flight any more."""
+    sending.phase = BETWEEN
+    sending.identity = None
+    if sending.silent is not None:
+        leave(sending.silent)
+    if sending.alone is not None:
+        over(sending, sending.alone)
 
 
 def _settle(sending: Sending, fault: Fault) -> None:
@@ -272,12 +188,14 @@ def _settle(sending: Sending, fault: Fault) -> None:
         fault(error)
 
 
-def _conclude(sending: Sending, error: BaseException, blames: Callable[[Any, Any], bool], fault: Fault) -> None:
+def _conclude(
+    sending: Sending, error: BaseException, request: Any, blames: Callable[[Any, Any], bool], fault: Fault
+) -> None:
     """The request failed although the headers of a response had come."""
     done = sending.done
     try:
         failed = type(done) is not tuple and "error.type" in done.values
-        if not failed and blames(error, sending.request):
+        if not failed and blames(error, request):
             sending.done = None
             span = done[0].span(done) if type(done) is tuple else done
             span._end_time = None
@@ -285,12 +203,3 @@ def _conclude(sending: Sending, error: BaseException, blames: Callable[[Any, Any
     except Exception as ours:
         fault(ours)
     _settle(sending, fault)
-
-
-def _restore(outcome: Any, wire: Any, request: Any, fault: Fault) -> None:
-    """Let a response or exception refer to the caller's request again."""
-    try:
-        if getattr(outcome, "request", None) is wire:
-            outcome.request = request
-    except Exception as error:
-        fault(error)

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from tracing_agent.drivers.call import fail
 from tracing_agent.drivers.sketched import possible, with_roots
-from tracing_agent.semconv.http import LONGEST, host_port
+from tracing_agent.semconv.http import host_port
 from tracing_agent.semconv.http.client import RESENDS, client_failed, split
 from tracing_agent.trace.begin import admit, beginner, carried, made
-from tracing_agent.trace.sdk import SPAN_KEY, SUPPRESS_KEY, current
+from tracing_agent.trace.sdk import SPAN_KEY, SUPPRESS_KEY
 from tracing_agent.trace.sketch import Artist, hand_on
 from tracing_agent.trace.span import SAMPLED, Span, Trace
 
@@ -24,33 +24,42 @@ if TYPE_CHECKING:
     from tracing_agent.semconv.http import HttpSettings
     from tracing_agent.trace.engine import Engine
 
-    Open = Callable[["Sending", Any], None]
+    Open = Callable[["Sending", Any, Any], None]
+
+
+#: How it stands with a request: no attempt is in flight, one is, one failed and the library tries again, it is over.
+BETWEEN, ACTIVE, AGAIN, OVER = range(4)
 
 
 class Sending:
     """One request of the program, until it is over.
 
     ``request`` is the library's object for the attempt made last, ``attempts`` how many there were. While one is in
-    flight it is ``active``, with its ``span`` or with what was ``asked``, of which a span may be `drawn` (neither: not
-    recorded), and with the ``identity`` that goes along with it (None: none does); ``again`` says that it has failed
-    and that the library tries once more. ``done`` is the span or sketch of an attempt that is over, ``end`` the end
-    time of a span. ``next`` is what a redirect is about to send.
+    flight there is its ``span``, or what was ``asked``, of which a span may be `drawn` (neither: it is not recorded),
+    and the ``identity`` that goes along with it (None: none does). ``done`` is the span or sketch of an attempt that is
+    over, ``end`` the end time of a span. ``next`` is what a redirect is about to send.
     """
 
     # Defaults on the class: an instance is made for every request, and most of this is never set.
     request: Any = None
     attempts = 0
-    active = again = over = False
+    phase = BETWEEN
     span: Span | None = None
     asked: tuple[Any, ...] | None = None
     identity: Any = None
     done: Any = None
     end = 0
     next: Any = None
-    # Of an attempt that is sketched: its identity, and how its sketch begins.
+    # By which `SENDING` is put back: after the request, or after an attempt that was made by itself; and the context.
+    token: Any = None
+    alone: Any = None
+    silent: Any = None
+    # Of an attempt that is sketched: what its sketch will say. See `trace.sketch.Sketch`.
+    artist: Any = None
     trace: Any = None
+    above: int | None = None
     span_id = 0
-    begun: tuple[Any, ...] = ()
+    start = 0
 
     def settle(self) -> None:
         """Hand on the span of the attempt that is over."""
@@ -63,8 +72,9 @@ class Sending:
     def drawn(self) -> Span | None:
         """The span of the attempt in flight, whether or not it was sketched; None if it is not recorded."""
         if self.asked is not None:
-            artist = self.begun[0]
-            self.span = artist.span((*self.begun, 0, artist.base, self.asked))
+            artist = self.artist
+            sketch = artist, self.trace, self.above, self.span_id, self.start, 0, artist.base, self.asked
+            self.span = artist.span(sketch)
             self.span._end_time = None
             self.asked = None
         return self.span
@@ -86,7 +96,7 @@ SENDING: ContextVar[Sending | None] = ContextVar("tracing_agent.sending", defaul
 
 def over(sending: Sending, token: Any) -> None:
     """Let what was current before be current again; ``token`` is that of setting `SENDING`."""
-    sending.over = True
+    sending.phase = OVER
     # Contexts that were copied meanwhile keep the object alive.
     sending.request = sending.next = None
     try:
@@ -98,14 +108,11 @@ def over(sending: Sending, token: Any) -> None:
 class Client:
     """How a library tells of its requests. One is made for each engine: what is recorded is decided in ``__init__``.
 
-    ``brief`` is whether first attempts can be told in a few words, by `describe`: ``asked(request)`` gives method and
-    URL as they are (`start` tells of it if the URL is no text, or a long one), ``came(response)`` the status and
-    whatever else (`end` tells of errors, and where an attribute is missing).
+    ``brief`` is whether first attempts can be told in a few words, by `describe`: ``asked(request)`` gives what a
+    request is, and ``came(response)`` what came of it; None where `start` or `end` has to tell of it.
     """
 
     brief = False
-    asked: Callable[[Any], tuple[Any, ...]]
-    came: Callable[[Any], tuple[Any, ...]]
 
     def __init__(self, http: HttpSettings) -> None:
         self.http = http
@@ -123,6 +130,14 @@ class Client:
         """Record what came back."""
         raise NotImplementedError
 
+    def asked(self, request: Any) -> tuple[Any, ...] | None:
+        """A request in a few words, which can be hashed: None where they do not do."""
+        return None
+
+    def came(self, response: Any) -> tuple[Any, ...] | None:
+        """The response to it, if it is of the usual kind and no error; where an attribute is missing it is not."""
+        return None
+
     def describe(self, said: Any) -> tuple[str, dict[str, Any]]:
         """Name and attributes of an attempt: ``said`` is what was ``asked``, and then, of a response, what ``came``."""
         raise NotImplementedError
@@ -133,20 +148,22 @@ class Client:
 
 
 def opener(engine: Engine, operation: Operation, client: Client) -> Open:
-    """The function that begins an attempt's span, or finds out what an attempt that is not recorded hands on."""
+    """The function that begins an attempt's span, or finds out what an attempt that is not recorded hands on.
+
+    It is called with the `Sending`, the library's request, and the current context.
+    """
     begin, key, start, settings = beginner(engine, operation), operation.key, client.start, client.http
     artist, span_id, clock = Artist(operation, engine, client.describe), engine.ids.generate_span_id, engine.clock
     sketched, rooted = client.brief and possible(engine), with_roots(engine, operation)
-    bits, about = artist.bits, client.asked if sketched else tuple
+    bits, about = artist.bits, client.asked
 
-    def open(sending: Sending, request: Any) -> None:
-        if sending.done is not None:
+    def open(sending: Sending, request: Any, context: Any) -> None:
+        count = sending.attempts
+        if count and sending.done is not None:
             sending.settle()
         sending.request = request
-        count = sending.attempts
         sending.attempts = count + 1
-        if sketched and engine.sketches is not None:
-            context = current()
+        if sketched and not count and engine.sketches is not None:
             up: Any = context.get(SPAN_KEY) if context else None
             told: Any
             if up is None:
@@ -154,8 +171,8 @@ def opener(engine: Engine, operation: Operation, client: Client) -> Open:
             else:
                 told = type(up) is Span and up.trace.flags & SAMPLED
                 told = told and not (up.origin.suppresses & key or context.get(SUPPRESS_KEY))
-            asked = about(request) if told and not count else None
-            if asked is not None and type(asked[1]) is str and len(asked[1]) <= LONGEST:
+            asked = about(request) if told else None
+            if asked is not None:
                 above = None
                 if up is not None:
                     trace, above = up.trace, up.span_id
@@ -170,13 +187,14 @@ def opener(engine: Engine, operation: Operation, client: Client) -> Open:
                     trace.recorded = True
                     trace.debug = False
                     trace.encoded = None
-                id = bits(64) or 1 if bits else span_id()
+                sending.artist = artist
                 sending.trace = trace
-                sending.span_id = id
+                sending.above = above
+                sending.span_id = bits(64) or 1 if bits else span_id()
                 sending.asked = asked
                 sending.identity = sending
-                sending.begun = (artist, trace, above, id, clock())
                 engine.started += 1
+                sending.start = clock()
                 return
         span: Any = begin()
         if span is None:
@@ -200,9 +218,9 @@ def opener(engine: Engine, operation: Operation, client: Client) -> Open:
 def _unless_excluded(
     open: Open, engine: Engine, key: int, url: Callable[[Any], str], search: Callable[[str], Any]
 ) -> Open:
-    def unless_excluded(sending: Sending, request: Any) -> None:
+    def unless_excluded(sending: Sending, request: Any, context: Any) -> None:
         if not search(url(request)):
-            open(sending, request)
+            open(sending, request, context)
             return
         if sending.done is not None:
             sending.settle()
@@ -216,8 +234,8 @@ def _unless_excluded(
 def _within(open: Open, url: Callable[[Any], str], allows: Callable[[str], bool]) -> Open:
     """Open attempts, and let context go along only to hosts that it may be sent to."""
 
-    def within(sending: Sending, request: Any) -> None:
-        open(sending, request)
+    def within(sending: Sending, request: Any, context: Any) -> None:
+        open(sending, request, context)
         if sending.identity is not None and not allows(host_port(split(url(request))[1])[0]):
             sending.identity = None
 

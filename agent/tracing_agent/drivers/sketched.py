@@ -77,7 +77,8 @@ def call(operation: Operation, note: Note, describe: Describe, failed: Failed, o
             if told is None:
                 return way(*args, **kwargs)
             try:
-                result = original(*args, **kwargs)
+                # Without a dictionary of nothing: it would be copied.
+                result = original(*args, **kwargs) if kwargs else original(*args)
             except BaseException as error:
                 broken(artist, (trace, above, id, start), holder, said, args, error, failed)
                 raise
@@ -149,7 +150,8 @@ def coroutine(operation: Operation, note: Note, describe: Describe, failed: Fail
             if told is None:
                 return await way(*args, **kwargs)
             try:
-                result = await original(*args, **kwargs)
+                # Without a dictionary of nothing: it would be copied.
+                result = await (original(*args, **kwargs) if kwargs else original(*args))
             except BaseException as error:
                 broken(artist, (trace, above, id, start), holder, said, args, error, failed)
                 raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from tracing_agent.export.http import Transport
@@ -28,9 +29,10 @@ if TYPE_CHECKING:
 
 #: Largest request in bytes before compression (OTLP specification, "OTLP/HTTP Request").
 REQUEST_MAX = 64 * 1024 * 1024
-# Spans encoded before the application's threads get a chance to run: encoding holds the interpreter's lock. A thread of
-# theirs that is busy keeps it for 5 ms then, so no chance is given while another batch waits.
-_CHUNK = 128
+# The application's threads get a chance to run after so many seconds of encoding, which holds the interpreter's lock;
+# looked at after every so many spans. A thread of theirs that is busy keeps the lock for 5 ms then, so no chance is
+# given while another batch waits.
+_TURN, _CHUNK = 0.0003, 64
 _TOO_LARGE = "413"
 
 
@@ -67,9 +69,11 @@ class Sender:
     def export(self, spans: Sequence[Span], resource: Resource, pace: Pace) -> None:
         """Encode and send one batch."""
         messages: list[tuple[InstrumentationScope, bytes]] = []
+        turn = monotonic()
         for start in range(0, len(spans), _CHUNK):
-            if start and not pace.pressed:
+            if not pace.pressed and monotonic() - turn > _TURN:
                 self._sleep(0)
+                turn = monotonic()
             messages += self.encoder.span_messages(spans[start : start + _CHUNK])
         if len(messages) < len(spans):
             pace.health.fail(len(spans) - len(messages), "not encodable", f"{self.items} that cannot be encoded")

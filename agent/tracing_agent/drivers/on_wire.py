@@ -1,0 +1,131 @@
+"""The drivers for what is below the method that makes an attempt: context goes along, and the library may try again.
+
+Source: semantic conventions 1.44, "HTTP request retries and redirects".
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tracing_agent.drivers import exact
+from tracing_agent.drivers.sending import ACTIVE, AGAIN, SENDING, opener
+from tracing_agent.semconv.http import HttpSettings
+from tracing_agent.trace.sdk import current
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tracing_agent.drivers.sending import Client
+    from tracing_agent.operation import Operation
+    from tracing_agent.patching.targets import Wrap
+    from tracing_agent.trace.carrier import Carrier
+    from tracing_agent.trace.engine import Engine
+
+    Fault = Callable[[BaseException], None]
+
+
+class OnWire:
+    """The drivers of one library, with what is known of a request; see `attempts.Attempts`."""
+
+    def __init__(self, operation: Operation, client: Callable[[HttpSettings], Client]) -> None:
+        self._operation = operation
+        self._client = client
+
+    def handed(self, hand: Callable[[Carrier, Any, Any], Any]) -> Wrap:
+        """The method of an `attempt` below which no `wire` is: context has to be in the request it is called with.
+
+        ``hand(carrier, identity, request)`` gives that request: a copy, and the caller's in its place afterwards.
+        """
+
+        def wrap(original: Any, engine: Engine) -> Any:
+            fault, carrier = self._operation.breaker.fault, engine.carrier
+
+            def wrapper(self: Any, request: Any, *args: Any, **kwargs: Any) -> Any:
+                sending, wire = SENDING.get(), request
+                if sending is not None and sending.identity is not None:
+                    try:
+                        wire = hand(carrier, sending.identity, request)
+                    except Exception as error:
+                        fault(error)
+                if wire is request:
+                    return original(self, request, *args, **kwargs)
+                try:
+                    response = original(self, wire, *args, **kwargs)
+                except BaseException as error:
+                    _restore(error, wire, request, fault)
+                    raise
+                _restore(response, wire, request, fault)
+                return response
+
+            return wrapper
+
+        return wrap
+
+    def wire(self, writer: Callable[[Carrier], Callable[[Any, Any, Any], Any]]) -> Wrap:
+        """The method that puts an attempt on the wire: called anew for each retry; see `exact.wire`.
+
+        ``writer(carrier)`` gives a function ``(identity, self, headers)``, which gives headers with context.
+        """
+
+        def wrap(original: Any, engine: Engine) -> Any:
+            open = opener(engine, self._operation, self._client(engine.http or HttpSettings()))
+            fault, write = self._operation.breaker.fault, writer(engine.carrier)
+
+            def written(self: Any, headers: Any) -> Any:
+                sending = SENDING.get()
+                if sending is not None:
+                    try:
+                        if sending.phase == AGAIN:
+                            sending.phase = ACTIVE
+                            open(sending, sending.request, current())
+                        if sending.phase == ACTIVE and sending.identity is not None:
+                            return write(sending.identity, self, headers)
+                    except Exception as error:
+                        fault(error)
+                return headers
+
+            return exact.wire(original, written)
+
+        return wrap
+
+    def retried(self, outcome: Callable[..., None]) -> Wrap:
+        """A method that is called when an attempt has failed, and raises unless another one is to follow.
+
+        ``outcome(capture, span, *args, **kwargs)`` records what it was told; ``capture`` is of response headers.
+        """
+
+        def wrap(original: Any, engine: Engine) -> Any:
+            captured = (engine.http or HttpSettings()).client_response
+            fault = self._operation.breaker.fault
+
+            def wrapper(*args: Any, **kwargs: Any) -> Any:
+                sending = SENDING.get()
+                in_flight = sending is not None and sending.phase in (ACTIVE, AGAIN)
+                if sending is None or not in_flight or (sending.asked or sending.span) is None:
+                    return original(*args, **kwargs)
+                span: Any = None
+                try:
+                    span = sending.drawn()
+                    outcome(captured, span, *args, **kwargs)
+                except Exception as error:
+                    fault(error)
+                result = original(*args, **kwargs)
+                sending.span, sending.phase = None, AGAIN
+                try:
+                    span.origin.finish(span)
+                except Exception as error:
+                    fault(error)
+                return result
+
+            return wrapper
+
+        return wrap
+
+
+def _restore(outcome: Any, wire: Any, request: Any, fault: Fault) -> None:
+    """Let a response or exception refer to the caller's request again."""
+    try:
+        if getattr(outcome, "request", None) is wire:
+            outcome.request = request
+    except Exception as error:
+        fault(error)
