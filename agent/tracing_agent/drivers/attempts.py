@@ -121,18 +121,19 @@ class Attempts:
             if sending.alone is not None or sending.silent is not None:
                 _landed(sending)
             try:
-                asked = sending.asked
+                asked: Any = sending.asked
+                told = None
                 if asked is not None:
                     try:
                         told = came(response)
                     except AttributeError:
-                        told = None  # a double of a response
-                    if told is not None:
-                        sending.asked = None
-                        artist, trace, above, id = sending.artist, sending.trace, sending.above, sending.span_id
-                        start, said = sending.start, asked + told
-                        sending.done = (artist, trace, above, id, start, clock(), artist.base, said)
-                if sending.asked is not None or sending.span is not None:
+                        pass  # a double of a response
+                if told is not None:
+                    sending.asked = None
+                    artist, trace, above, id = sending.artist, sending.trace, sending.above, sending.span_id
+                    start, said = sending.start, asked + told
+                    sending.done = (artist, trace, above, id, start, clock(), artist.base, said)
+                elif asked is not None or sending.span is not None:
                     span: Any = sending.drawn()
                     sending.span = None
                     end(span, response)
