@@ -16,6 +16,7 @@ from opentelemetry.trace import SpanKind
 from tracing_agent.drivers.attempts import Attempts
 from tracing_agent.drivers.call import noted
 from tracing_agent.drivers.on_wire import OnWire
+from tracing_agent.drivers.request import request
 from tracing_agent.drivers.sending import Client, follows
 from tracing_agent.operation import HTTP_CLIENT, Operation
 from tracing_agent.patching.targets import Target, like
@@ -152,7 +153,7 @@ def targets(requests: ModuleType) -> dict[str, tuple[Target, ...]]:
 
     return {
         "requests": (
-            Target("requests.sessions", "Session.send", attempts.request),
+            Target("requests.sessions", "Session.send", request(SEND, Requests)),
             Target("requests.sessions", "Session.mount", mount, optional=True),
             Target("requests.sessions", "SessionRedirectMixin.rebuild_proxies", noted(breaker, follows), optional=True),
             Target("requests.adapters", "HTTPAdapter.send", send),

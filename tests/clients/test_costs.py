@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import urllib3
 from opentelemetry import trace
 from opentelemetry.sdk.trace import sampling
 
@@ -46,10 +47,10 @@ def test_calls(library: Library, server: Server, recorder: Recorder) -> None:
     library.get(url)
     with recorder.tracer.start_as_current_span("caller"):
         # Some of them stand in for longer ones of the library's own: those of its headers.
-        assert _calls(lambda: library.get(url)) <= 23
+        assert _calls(lambda: library.get(url)) <= (13 if urllib3.__version__ >= "2" else 20)
     unsampled = Recorder(sampler=sampling.DEFAULT_OFF)
     with unsampled.tracer.start_as_current_span("caller"):
-        assert _calls(lambda: library.get(url)) <= 20
+        assert _calls(lambda: library.get(url)) <= 21
     recorder.undo()
     assert _calls(lambda: library.get(url)) == 0
 

@@ -9,8 +9,18 @@ from typing import Any
 import pytest
 import requests
 import urllib3
+from opentelemetry import context
+from opentelemetry.trace import SpanKind
 
-from tracing_agent.drivers import exact
+from support.recorder import Recorder
+from tracing_agent.drivers.attempts import Attempts
+from tracing_agent.drivers.exact import same
+from tracing_agent.drivers.on_wire import OnWire
+from tracing_agent.drivers.request import request
+from tracing_agent.drivers.sending import ACTIVE, SENDING, Client, Sending
+from tracing_agent.operation import Operation
+from tracing_agent.patching.targets import like
+from tracing_agent.trace.sdk import SUPPRESS_HTTP_KEY
 
 ASKED = object()
 Call = tuple[tuple[Any, ...], dict[str, Any]]
@@ -105,6 +115,35 @@ CALLS = [("request", call) for call in REQUESTS] + [("attempt", call) for call i
 CALLS += [("wire", call) for call in WIRES]
 
 
+class Told(Client):
+    """Nothing is known of a request."""
+
+    def url(self, request: Any) -> str:
+        return "http://shop.example/"
+
+    def start(self, span: Any, request: Any) -> None:
+        assert request == "it"
+
+    def end(self, span: Any, response: Any) -> None:
+        span.values["response"] = repr(response)
+
+
+def writer(carrier: Any) -> Callable[[Any, Any, Any], Any]:
+    """What gives the headers of a request."""
+    return lambda identity, self, headers: {"old": headers, "identity": identity}
+
+
+def wrapped(recorder: Recorder, name: str, original: Any) -> Any:
+    """A method under its driver."""
+    operation = Operation("shop", "HTTP", SpanKind.CLIENT)
+    drivers: dict[str, Any] = {
+        "request": request(operation, Told),
+        "attempt": Attempts(operation, Told).attempt,
+        "wire": OnWire(operation, Told).wire(writer),
+    }
+    return like(drivers[name](original, recorder.engine), original)
+
+
 def outcome(function: Callable[..., Any], call: Call) -> Any:
     """What comes of a call."""
     args, kwargs = call
@@ -114,73 +153,57 @@ def outcome(function: Callable[..., Any], call: Call) -> Any:
         return str(error)
 
 
-def between(seen: list[Any], told: Any) -> tuple[Any, ...]:
-    """What is done before and after a call; ``seen`` tells of it."""
-
-    def before(request: Any) -> Any:
-        seen.append(("before", request))
-        return told
-
-    return before, lambda *given: seen.append(("after", *given)), lambda *given: seen.append(("broke", *given))
+@pytest.mark.parametrize("methods", [Methods, Others])
+@pytest.mark.parametrize(("name", "call"), CALLS)
+def test_calls(recorder: Recorder, methods: type[Methods], name: str, call: Call) -> None:
+    """However a method is called, it is called so; and a wrong call raises what it raises by itself."""
+    original = getattr(methods, name)
+    bare = outcome(original, call)
+    assert outcome(wrapped(recorder, name, original), call) == bare
+    if name == "attempt" and not isinstance(bare, str):
+        (span,) = recorder.spans()
+        assert span["attributes"] == {"response": repr(bare)}
+    assert SENDING.get() is None
 
 
 @pytest.mark.parametrize("methods", [Methods, Others])
-@pytest.mark.parametrize(("name", "call"), CALLS)
-@pytest.mark.parametrize("told", [None, "told"])
-def test_calls(methods: type[Methods], name: str, call: Call, told: Any) -> None:
-    """However a method is called, it is called so; and a wrong call raises what it raises by itself."""
-    original = getattr(methods, name)
-    seen: list[Any] = []
-    if name == "wire":
-        wrapped = exact.wire(original, lambda self, headers: headers)
-    else:
-        wrapped = getattr(exact, name)(original, *between(seen, told))
-    wrapped.__qualname__ = wrapped.__name__ = original.__qualname__
+@pytest.mark.parametrize("call", ATTEMPTS)
+def test_layers(recorder: Recorder, methods: type[Methods], call: Call) -> None:
+    """Below an attempt, and where instrumentation is suppressed, a method is called as it is."""
+    original = methods.attempt
     bare = outcome(original, call)
-    assert outcome(wrapped, call) == bare
-    if name != "wire" and not isinstance(bare, str):
-        assert seen == [("before", "it")] + ([("after", told, bare)] if told else [])
-
-
-@pytest.mark.parametrize("kind", ["request", "attempt"])
-@pytest.mark.parametrize("named", [{}, NAMED])
-@pytest.mark.parametrize("told", [None, "told"])
-def test_what_is_raised(kind: str, named: dict[str, Any], told: Any) -> None:
-    """What the method raises is told of and raised as it is."""
-    error = KeyboardInterrupt()
-
-    def request(self: Any, request: Any, **kwargs: Any) -> Any:
-        raise error
-
-    def attempt(self: Any, request: Any, stream: Any = 0, *args: Any, **kwargs: Any) -> Any:
-        raise error
-
-    seen: list[Any] = []
-    wrapped = getattr(exact, kind)(locals()[kind], *between(seen, told))
-    with pytest.raises(KeyboardInterrupt) as raised:
-        wrapped(None, "it", **named)
-    assert raised.value is error
-    assert seen == [("before", "it")] + ([("broke", told, error)] if told else [])
+    sending = Sending()
+    sending.phase = ACTIVE
+    token = SENDING.set(sending)
+    try:
+        assert outcome(wrapped(recorder, "attempt", original), call) == bare
+    finally:
+        SENDING.reset(token)
+    suppressing = context.attach(context.set_value(SUPPRESS_HTTP_KEY, True))
+    try:
+        assert outcome(wrapped(recorder, "attempt", original), call) == bare
+    finally:
+        context.detach(suppressing)
+    assert recorder.spans() == []
 
 
 @pytest.mark.parametrize("methods", [Methods, Others])
 @pytest.mark.parametrize("call", WIRES[:6])
-def test_headers(methods: type[Methods], call: Call) -> None:
-    """Headers are replaced wherever they stand; where nothing is to be said they are as they came."""
-    asked: list[Any] = []
-
-    def written(self: Any, headers: Any) -> Any:
-        asked.append(headers)
-        return {"new": "1"}
-
+def test_headers(recorder: Recorder, methods: type[Methods], call: Call) -> None:
+    """Headers are replaced wherever they stand."""
     args, kwargs = call
     given = args[3] if len(args) > 3 else kwargs.get("headers")
-    changed = (
-        ((*args[:3], {"new": "1"}, *args[4:]), kwargs) if len(args) > 3 else (args, {**kwargs, "headers": {"new": "1"}})
-    )
-    original = methods.wire
-    assert outcome(exact.wire(original, written), call) == outcome(original, changed)
-    assert asked == ([given] if not isinstance(outcome(original, call), str) else asked)
+    headers = {"old": given, "identity": 7}
+    changed = (*args[:3], headers, *args[4:]), kwargs
+    if len(args) <= 3:
+        changed = args, {**kwargs, "headers": headers}
+    sending = Sending()
+    sending.phase, sending.identity = ACTIVE, 7
+    token = SENDING.set(sending)
+    try:
+        assert outcome(wrapped(recorder, "wire", methods.wire), call) == outcome(methods.wire, changed)
+    finally:
+        SENDING.reset(token)
 
 
 def test_the_newest_versions() -> None:
@@ -191,19 +214,26 @@ def test_the_newest_versions() -> None:
             (Methods.attempt, requests.adapters.HTTPAdapter.send),
             (Methods.wire, urllib3.HTTPConnectionPool.urlopen),
         ):
-            bare = inspect.unwrap(theirs)
-            assert exact._same(ours, bare)
-            assert list(inspect.signature(ours).parameters) == list(inspect.signature(bare).parameters)
+            assert same(ours, inspect.unwrap(theirs))
 
 
 @pytest.mark.parametrize("name", ["request", "attempt", "wire"])
-def test_what_is_no_function(name: str) -> None:
+def test_own_signature(recorder: Recorder, name: str) -> None:
+    """A method of a known signature has a wrapper with that signature, and its defaults."""
+    original = getattr(Methods, name)
+    wrapper = wrapped(recorder, name, original)
+    if name != "request":
+        assert same(wrapper, original)
+        assert wrapper.__defaults__ == original.__defaults__
+    assert inspect.signature(wrapper) == inspect.signature(original)
+
+
+@pytest.mark.parametrize("name", ["request", "attempt", "wire"])
+def test_what_is_no_function(recorder: Recorder, name: str) -> None:
     """Somebody else's wrapper, whose signature tells nothing, is called as it was."""
 
     class Wrapper:
         def __call__(self, *args: Any, **kwargs: Any) -> Any:
             return args, kwargs
 
-    wrap = getattr(exact, name)
-    wrapped = wrap(Wrapper(), lambda self, headers: headers) if name == "wire" else wrap(Wrapper(), *between([], 1))
-    assert wrapped(0, "it", b=1) == ((0, "it"), {"b": 1})
+    assert wrapped(recorder, name, Wrapper())(0, "it", b=1) == ((0, "it"), {"b": 1})

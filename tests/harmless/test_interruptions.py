@@ -21,6 +21,7 @@ from tracing_agent.drivers.completed import completed
 from tracing_agent.drivers.consuming import Consumers
 from tracing_agent.drivers.deferred import Deferred
 from tracing_agent.drivers.outcome import outcome
+from tracing_agent.drivers.request import request
 from tracing_agent.drivers.routed import route
 from tracing_agent.drivers.sending import Client
 from tracing_agent.drivers.steps import async_block, async_generator, block, generator
@@ -120,7 +121,11 @@ FUNCTIONS: dict[str, tuple[Any, tuple[Any, ...], bool]] = {
     "deferred": (Deferred(WORK, nothing, nothing, failing_call).call, (None,), True),
     "deferred-carried": (Deferred(WORK, nothing, nothing, failing_call, lambda *a: (a[2:], {})).call, (None,), True),
     "attempt": (ATTEMPTS.attempt, (None, None), True),
-    "request": (lambda original, engine: ATTEMPTS.request(ATTEMPTS.attempt(original, engine), engine), (0, 0), True),
+    "request": (
+        lambda original, engine: request(WORK, Requests)(ATTEMPTS.attempt(original, engine), engine),
+        (0, 0),
+        True,
+    ),
     "polled": (consumed(polled(WORK, CONSUMERS, nothing, failing_call)), (Consumer(),), False),
     "next": (consumed(CONSUMERS.next), (Consumer(),), False),
     "close": (consumed(CONSUMERS.close), (Consumer(),), False),

@@ -1,8 +1,6 @@
-"""The drivers for HTTP clients: a request of the program, and below it a span for each of its attempts on the wire.
+"""The driver for HTTP clients' attempts on the wire: a span each, below what the request is below.
 
-Redirects, retries and answers to a challenge are attempts of one request: siblings, numbered, of which the last one has
-the outcome that the caller gets. An attempt's span ends when the response's headers are there; it is handed on when the
-request is over, as what happens until then may still make it fail (a body that breaks off, too many redirects).
+An attempt's span ends when the response's headers are there; it is handed on when the request is over. See `request`.
 
 Source: semantic conventions 1.44, "HTTP client", "HTTP request retries and redirects".
 """
@@ -12,13 +10,14 @@ from __future__ import annotations
 from sys import modules
 from typing import TYPE_CHECKING, Any
 
-from tracing_agent.drivers import exact
-from tracing_agent.drivers.call import fail
-from tracing_agent.drivers.sending import ACTIVE, BETWEEN, OVER, SENDING, Sending, opener, over
+from tracing_agent.drivers.exact import stands_for
+from tracing_agent.drivers.sending import ACTIVE, BETWEEN, OVER, SENDING, Sending, goes, opener, over, settled
+from tracing_agent.drivers.sketched import possible, with_roots
 from tracing_agent.semconv.http import HttpSettings
-from tracing_agent.semconv.http.client import client_failed
-from tracing_agent.trace.begin import leave
-from tracing_agent.trace.sdk import SUPPRESS_HTTP_KEY, Context, attach, current
+from tracing_agent.trace.begin import leave, made
+from tracing_agent.trace.sdk import SPAN_KEY, SUPPRESS_HTTP_KEY, SUPPRESS_KEY, Context, attach, current
+from tracing_agent.trace.sketch import Artist
+from tracing_agent.trace.span import SAMPLED, Span, Trace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,8 +25,6 @@ if TYPE_CHECKING:
     from tracing_agent.drivers.sending import Client
     from tracing_agent.operation import Operation
     from tracing_agent.trace.engine import Engine
-
-    Fault = Callable[[BaseException], None]
 
 # A tracer that the program may have put below the libraries traced here.
 _OTHERS = "opentelemetry.instrumentation.urllib3"
@@ -43,111 +40,142 @@ class Attempts:
         self._operation = operation
         self._client = client
 
-    def request(self, original: Any, engine: Engine) -> Any:
-        """The outermost method, ``original(self, request, ...)``: from here to its end it is one request."""
-        blames, fault = self._client(engine.http or HttpSettings()).blames, self._operation.breaker.fault
-
-        def before(request: Any) -> Sending | None:
-            around = SENDING.get()
-            if around is not None and around.next is request:
-                around.next = None
-                return None
-            sending = Sending()
-            sending.token = SENDING.set(sending)
-            return sending
-
-        def after(sending: Sending, response: Any) -> None:
-            # As `over`, without its call.
-            sending.phase = OVER
-            sending.request = sending.next = None
-            try:
-                SENDING.reset(sending.token)
-            except ValueError:
-                pass
-            done = sending.done
-            if done is not None:
-                try:
-                    # As `Sending.settle`, without its calls.
-                    intake = engine.sketches
-                    if type(done) is not tuple or intake is None:
-                        sending.settle()
-                    elif len(intake.queue) < intake.act_at:
-                        intake.queue.append(done)
-                    else:
-                        intake.admit(done, len(intake.queue))
-                except Exception as error:
-                    fault(error)
-
-        def broke(sending: Sending, error: BaseException) -> None:
-            request = sending.request
-            over(sending, sending.token)
-            if sending.done is not None:
-                _conclude(sending, error, request, blames, fault)
-
-        return exact.request(original, before, after, broke)
-
     def attempt(self, original: Any, engine: Engine) -> Any:
-        """A method ``original(self, request, ...)`` that makes at least one attempt, within `request` or by itself."""
-        client = self._client(engine.http or HttpSettings())
-        open, end, clock, came = opener(engine, self._operation, client), client.end, engine.clock, client.came
-        breaker, fault = self._operation.breaker, self._operation.breaker.fault
+        """A method ``original(self, request, ...)`` that makes at least one attempt, within `request` or by itself.
 
-        def before(request: Any) -> Sending | None:
+        It is traced in one function, with few steps: those of the usual case, and otherwise `opener` begins a span.
+        """
+        operation, client = self._operation, self._client(engine.http or HttpSettings())
+        open, end, clock, asked_of, came = (
+            opener(engine, operation, client),
+            client.end,
+            engine.clock,
+            client.asked,
+            client.came,
+        )
+        breaker, fault, key, search = (
+            operation.breaker,
+            operation.breaker.fault,
+            operation.key,
+            client.http.excluded(operation.library),
+        )
+        artist, span_id, url, may_go = (
+            Artist(operation, engine, client.describe),
+            engine.ids.generate_span_id,
+            client.url,
+            goes(engine, client),
+        )
+        sketched, rooted, bits = client.brief and possible(engine), with_roots(engine, operation), artist.bits
+
+        def send(
+            self: Any,
+            request: Any,
+            stream: Any = False,
+            timeout: Any = None,
+            verify: Any = True,
+            cert: Any = None,
+            proxies: Any = None,
+        ) -> Any:
             sending, context = SENDING.get(), current()
             if breaker.open or (context and context.get(SUPPRESS_HTTP_KEY)):
-                return None
+                return call(self, request, stream, timeout, verify, cert, proxies)
             alone = silent = None
+            asked: Any = None
             if sending is None or sending.phase == OVER:
                 sending = Sending()
                 alone = SENDING.set(sending)
             elif sending.phase:
-                return None  # a layer below the one that is traced
+                # A layer below the one that is traced.
+                return call(self, request, stream, timeout, verify, cert, proxies)
             try:
-                open(sending, request, context)
+                if sketched and engine.sketches is not None and not sending.attempts:
+                    trace: Any = None
+                    above = None
+                    up: Any = context.get(SPAN_KEY) if context else None
+                    if up is None:
+                        if rooted and engine.roots and not (context and context.get(SUPPRESS_KEY)):
+                            asked = asked_of(request)
+                    elif type(up) is Span and not (up.origin.suppresses & key or context.get(SUPPRESS_KEY)):
+                        trace, above = up.trace, up.span_id
+                        asked = asked_of(request) if trace.flags & SAMPLED else None
+                    if asked is not None and search is not None and search(url(request)):
+                        asked = None
+                if asked is None:
+                    open(sending, request)
+                else:
+                    if trace is None:
+                        if bits is None:
+                            trace = engine.trace_for(None)
+                        else:
+                            # As `Engine.trace_for`, without its steps.
+                            trace = made(Trace)
+                            trace.id = id = bits(128) or 1
+                            trace.flags = artist.flags
+                            trace.state = ""
+                            trace.head = f"00-{id.to_bytes(16, 'big').hex()}-"
+                            trace.recorded = True
+                            trace.debug = False
+                            trace.encoded = None
+                    sending.request = request
+                    sending.attempts = 1
+                    sending.artist = artist
+                    sending.trace = trace
+                    sending.above = above
+                    sending.span_id = id = bits(64) or 1 if bits else span_id()
+                    sending.asked = asked
+                    sending.identity = sending if may_go is None or may_go(request) else None
+                    engine.started += 1
+                    sending.start = start = clock()
             except Exception as error:
-                sending.span = sending.asked = sending.identity = None
+                sending.span = sending.asked = sending.identity = asked = None
                 fault(error)
-            if _OTHERS in modules and (sending.asked or sending.span) is not None:
+            if _OTHERS in modules and (asked or sending.span) is not None:
                 silent = _silence(context)
-            sending.alone = alone
-            sending.silent = silent
             sending.phase = ACTIVE
-            return sending
-
-        def after(sending: Sending, response: Any) -> None:
-            # As `_landed`, without its call.
-            sending.phase = BETWEEN
-            sending.identity = None
-            if sending.alone is not None or sending.silent is not None:
-                _landed(sending)
             try:
-                asked: Any = sending.asked
+                response = call(self, request, stream, timeout, verify, cert, proxies)
+            except BaseException as error:
+                sending.broke(error, fault)
+                raise
+            finally:
+                sending.phase = BETWEEN
+                sending.identity = None
+                if silent is not None:
+                    leave(silent)
+                if alone is not None:
+                    over(sending, alone)
+            try:
                 told = None
-                if asked is not None:
+                if sending.asked is not None:
                     try:
                         told = came(response)
                     except AttributeError:
                         pass  # a double of a response
                 if told is not None:
                     sending.asked = None
-                    artist, trace, above, id = sending.artist, sending.trace, sending.above, sending.span_id
-                    start, said = sending.start, asked + told
-                    sending.done = (artist, trace, above, id, start, clock(), artist.base, said)
-                elif asked is not None or sending.span is not None:
+                    sending.done = (artist, trace, above, id, start, clock(), artist.base, asked + told)
+                elif sending.asked is not None or sending.span is not None:
                     span: Any = sending.drawn()
                     sending.span = None
                     end(span, response)
                     sending.done, sending.end = span, clock()
             except Exception as error:
                 fault(error)
-            if sending.alone is not None:
-                _settle(sending, fault)
+            if alone is not None:
+                settled(sending, fault)
+            return response
 
-        def broke(sending: Sending, error: BaseException) -> None:
-            _landed(sending)
-            sending.broke(error, fault)
+        def spread(self: Any, request: Any, args: Any, kwargs: Any, *none: Any) -> Any:
+            return original(self, request, *args, **kwargs)
 
-        return exact.attempt(original, before, after, broke)
+        def wrapper(self: Any, request: Any, *args: Any, **kwargs: Any) -> Any:
+            return send(self, request, args, kwargs)
+
+        if stands_for(send, original):
+            call = original
+            return send
+        call = spread
+        return wrapper
 
     def inside(self, original: Any, engine: Engine, applies: Callable[[Any], bool]) -> Any:
         """As `attempt`, for a method that is traced within `request` only, and if ``applies(request)``."""
@@ -170,37 +198,3 @@ def _silence(context: Any) -> Any:
     silent = Context(context)
     dict.__setitem__(silent, SUPPRESS_HTTP_KEY, True)
     return attach(silent)
-
-
-def _landed(sending: Sending) -> None:
-    """The attempt is not in flight any more."""
-    sending.phase = BETWEEN
-    sending.identity = None
-    if sending.silent is not None:
-        leave(sending.silent)
-    if sending.alone is not None:
-        over(sending, sending.alone)
-
-
-def _settle(sending: Sending, fault: Fault) -> None:
-    try:
-        sending.settle()
-    except Exception as error:
-        fault(error)
-
-
-def _conclude(
-    sending: Sending, error: BaseException, request: Any, blames: Callable[[Any, Any], bool], fault: Fault
-) -> None:
-    """The request failed although the headers of a response had come."""
-    done = sending.done
-    try:
-        failed = type(done) is not tuple and "error.type" in done.values
-        if not failed and blames(error, request):
-            sending.done = None
-            span = done[0].span(done) if type(done) is tuple else done
-            span._end_time = None
-            fail(span, error, fault, client_failed)
-    except Exception as ours:
-        fault(ours)
-    _settle(sending, fault)

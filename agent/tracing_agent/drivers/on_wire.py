@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tracing_agent.drivers import exact
+from tracing_agent.drivers.exact import stands_for
 from tracing_agent.drivers.sending import ACTIVE, AGAIN, SENDING, opener
 from tracing_agent.semconv.http import HttpSettings
-from tracing_agent.trace.sdk import current
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,9 +61,10 @@ class OnWire:
         return wrap
 
     def wire(self, writer: Callable[[Carrier], Callable[[Any, Any, Any], Any]]) -> Wrap:
-        """The method that puts an attempt on the wire: called anew for each retry; see `exact.wire`.
+        """The method ``original(self, method, url, body, headers, ...)`` that puts an attempt on the wire: urllib3's.
 
-        ``writer(carrier)`` gives a function ``(identity, self, headers)``, which gives headers with context.
+        It is called anew for each retry. ``writer(carrier)`` gives a function ``(identity, self, headers)``, which
+        gives headers with context.
         """
 
         def wrap(original: Any, engine: Engine) -> Any:
@@ -77,14 +77,75 @@ class OnWire:
                     try:
                         if sending.phase == AGAIN:
                             sending.phase = ACTIVE
-                            open(sending, sending.request, current())
+                            open(sending, sending.request)
                         if sending.phase == ACTIVE and sending.identity is not None:
                             return write(sending.identity, self, headers)
                     except Exception as error:
                         fault(error)
                 return headers
 
-            return exact.wire(original, written)
+            def urlopen(
+                self: Any,
+                method: Any,
+                url: Any,
+                body: Any = None,
+                headers: Any = None,
+                retries: Any = None,
+                redirect: Any = True,
+                assert_same_host: Any = True,
+                timeout: Any = None,
+                pool_timeout: Any = None,
+                release_conn: Any = None,
+                chunked: Any = False,
+                body_pos: Any = None,
+                preload_content: Any = True,
+                decode_content: Any = True,
+                **response_kw: Any,
+            ) -> Any:
+                # As `written`, without its call.
+                sending = SENDING.get()
+                if sending is not None:
+                    try:
+                        if sending.phase == AGAIN:
+                            sending.phase = ACTIVE
+                            open(sending, sending.request)
+                        if sending.phase == ACTIVE and sending.identity is not None:
+                            headers = write(sending.identity, self, headers)
+                    except Exception as error:
+                        fault(error)
+                if response_kw:
+                    some = self, method, url, body, headers, retries, redirect, assert_same_host, timeout, pool_timeout
+                    rest = release_conn, chunked, body_pos, preload_content, decode_content
+                    return original(*some, *rest, **response_kw)
+                return original(
+                    self,
+                    method,
+                    url,
+                    body,
+                    headers,
+                    retries,
+                    redirect,
+                    assert_same_host,
+                    timeout,
+                    pool_timeout,
+                    release_conn,
+                    chunked,
+                    body_pos,
+                    preload_content,
+                    decode_content,
+                )
+
+            def wrapper(*args: Any, **kwargs: Any) -> Any:
+                if len(args) > 4:
+                    args = (*args[:4], written(args[0], args[4]), *args[5:])
+                elif args:
+                    given = kwargs.get("headers")
+                    headers = written(args[0], given)
+                    if headers is not given:
+                        kwargs["headers"] = headers
+                return original(*args, **kwargs)
+
+            return urlopen if stands_for(urlopen, original) else wrapper
 
         return wrap
 

@@ -9,13 +9,10 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from tracing_agent.drivers.call import fail
-from tracing_agent.drivers.sketched import possible, with_roots
 from tracing_agent.semconv.http import host_port
 from tracing_agent.semconv.http.client import RESENDS, client_failed, split
-from tracing_agent.trace.begin import admit, beginner, carried, made
-from tracing_agent.trace.sdk import SPAN_KEY, SUPPRESS_KEY
-from tracing_agent.trace.sketch import Artist, hand_on
-from tracing_agent.trace.span import SAMPLED, Span, Trace
+from tracing_agent.trace.begin import admit, beginner, carried
+from tracing_agent.trace.sketch import hand_on
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,8 +20,9 @@ if TYPE_CHECKING:
     from tracing_agent.operation import Operation
     from tracing_agent.semconv.http import HttpSettings
     from tracing_agent.trace.engine import Engine
+    from tracing_agent.trace.span import Span
 
-    Open = Callable[["Sending", Any, Any], None]
+    Open = Callable[["Sending", Any], None]
 
 
 #: How it stands with a request: no attempt is in flight, one is, one failed and the library tries again, it is over.
@@ -50,10 +48,6 @@ class Sending:
     done: Any = None
     end = 0
     next: Any = None
-    # By which `SENDING` is put back: after the request, or after an attempt that was made by itself; and the context.
-    token: Any = None
-    alone: Any = None
-    silent: Any = None
     # Of an attempt that is sketched: what its sketch will say. See `trace.sketch.Sketch`.
     artist: Any = None
     trace: Any = None
@@ -105,6 +99,14 @@ def over(sending: Sending, token: Any) -> None:
         pass  # the program switched contexts meanwhile: there is nothing to undo
 
 
+def settled(sending: Sending, fault: Callable[[BaseException], None]) -> None:
+    """Hand on the span of the attempt that is over; whatever this raises is a fault."""
+    try:
+        sending.settle()
+    except Exception as error:
+        fault(error)
+
+
 class Client:
     """How a library tells of its requests. One is made for each engine: what is recorded is decided in ``__init__``.
 
@@ -150,52 +152,16 @@ class Client:
 def opener(engine: Engine, operation: Operation, client: Client) -> Open:
     """The function that begins an attempt's span, or finds out what an attempt that is not recorded hands on.
 
-    It is called with the `Sending`, the library's request, and the current context.
+    It is called with the `Sending` and the library's request.
     """
     begin, key, start, settings = beginner(engine, operation), operation.key, client.start, client.http
-    artist, span_id, clock = Artist(operation, engine, client.describe), engine.ids.generate_span_id, engine.clock
-    sketched, rooted = client.brief and possible(engine), with_roots(engine, operation)
-    bits, about = artist.bits, client.asked
 
-    def open(sending: Sending, request: Any, context: Any) -> None:
+    def open(sending: Sending, request: Any) -> None:
         count = sending.attempts
         if count and sending.done is not None:
             sending.settle()
         sending.request = request
         sending.attempts = count + 1
-        if sketched and not count and engine.sketches is not None:
-            up: Any = context.get(SPAN_KEY) if context else None
-            told: Any
-            if up is None:
-                told = rooted and engine.roots and not (context and context.get(SUPPRESS_KEY))
-            else:
-                told = type(up) is Span and up.trace.flags & SAMPLED
-                told = told and not (up.origin.suppresses & key or context.get(SUPPRESS_KEY))
-            asked = about(request) if told else None
-            if asked is not None:
-                above = None
-                if up is not None:
-                    trace, above = up.trace, up.span_id
-                elif bits is None:
-                    trace = engine.trace_for(None)
-                else:
-                    # As `Engine.trace_for`, without its steps.
-                    trace = made(Trace)
-                    trace.id = bits(128) or 1
-                    trace.flags = artist.flags
-                    trace.state = trace.head = ""
-                    trace.recorded = True
-                    trace.debug = False
-                    trace.encoded = None
-                sending.artist = artist
-                sending.trace = trace
-                sending.above = above
-                sending.span_id = bits(64) or 1 if bits else span_id()
-                sending.asked = asked
-                sending.identity = sending
-                engine.started += 1
-                sending.start = clock()
-                return
         span: Any = begin()
         if span is None:
             sending.span = None
@@ -210,17 +176,23 @@ def opener(engine: Engine, operation: Operation, client: Client) -> Open:
         sending.identity = span
         sending.span = span if span.recording else None
 
-    search, allows = settings.excluded(operation.library), engine.carrier.allows
+    search, may_go = settings.excluded(operation.library), goes(engine, client)
     chosen = open if search is None else _unless_excluded(open, engine, key, client.url, search)
-    return chosen if allows is None else _within(chosen, client.url, allows)
+    return chosen if may_go is None else _within(chosen, may_go)
+
+
+def goes(engine: Engine, client: Client) -> Callable[[Any], bool] | None:
+    """The function that says whether context may go along with a request; None where it always may."""
+    url, allows = client.url, engine.carrier.allows
+    return None if allows is None else lambda request: allows(host_port(split(url(request))[1])[0])
 
 
 def _unless_excluded(
     open: Open, engine: Engine, key: int, url: Callable[[Any], str], search: Callable[[str], Any]
 ) -> Open:
-    def unless_excluded(sending: Sending, request: Any, context: Any) -> None:
+    def unless_excluded(sending: Sending, request: Any) -> None:
         if not search(url(request)):
-            open(sending, request, context)
+            open(sending, request)
             return
         if sending.done is not None:
             sending.settle()
@@ -231,12 +203,12 @@ def _unless_excluded(
     return unless_excluded
 
 
-def _within(open: Open, url: Callable[[Any], str], allows: Callable[[str], bool]) -> Open:
+def _within(open: Open, may_go: Callable[[Any], bool]) -> Open:
     """Open attempts, and let context go along only to hosts that it may be sent to."""
 
-    def within(sending: Sending, request: Any, context: Any) -> None:
-        open(sending, request, context)
-        if sending.identity is not None and not allows(host_port(split(url(request))[1])[0]):
+    def within(sending: Sending, request: Any) -> None:
+        open(sending, request)
+        if sending.identity is not None and not may_go(request):
             sending.identity = None
 
     return within
