@@ -41,31 +41,29 @@ class Attempts:
         self._client = client
 
     def attempt(self, original: Any, engine: Engine) -> Any:
-        """A method ``original(self, request, ...)`` that makes at least one attempt, within `request` or by itself.
+        """A method ``original(self, request, ...)`` that makes at least one attempt, within `request` or by itself."""
+        send = self._send(original, engine, spread=False)
+        if stands_for(send, original):
+            return send
+        spread = self._send(original, engine, spread=True)
 
-        It is traced in one function, with few steps: those of the usual case, and otherwise `opener` begins a span.
+        def wrapper(self: Any, request: Any, *args: Any, **kwargs: Any) -> Any:
+            return spread(self, request, args, kwargs)
+
+        return wrapper
+
+    def _send(self, original: Any, engine: Engine, *, spread: bool) -> Any:
+        """``original`` traced in one function, with few steps in the usual case; otherwise `opener` begins a span.
+
+        Where it is ``spread``, the function takes a sequence and a dictionary instead of the arguments themselves.
         """
         operation, client = self._operation, self._client(engine.http or HttpSettings())
-        open, end, clock, asked_of, came = (
-            opener(engine, operation, client),
-            client.end,
-            engine.clock,
-            client.asked,
-            client.came,
-        )
-        breaker, fault, key, search = (
-            operation.breaker,
-            operation.breaker.fault,
-            operation.key,
-            client.http.excluded(operation.library),
-        )
-        artist, span_id, url, may_go = (
-            Artist(operation, engine, client.describe),
-            engine.ids.generate_span_id,
-            client.url,
-            goes(engine, client),
-        )
-        sketched, rooted, bits = client.brief and possible(engine), with_roots(engine, operation), artist.bits
+        open, artist = opener(engine, operation, client), Artist(operation, engine, client.describe)
+        end, asked_of, came, url = client.end, client.asked, client.came, client.url
+        search, may_go = client.http.excluded(operation.library), goes(engine, client)
+        sketched, rooted = client.brief and possible(engine), with_roots(engine, operation)
+        breaker, fault, key = operation.breaker, operation.breaker.fault, operation.key
+        clock, bits, span_id = engine.clock, artist.bits, engine.ids.generate_span_id
 
         def send(
             self: Any,
@@ -78,7 +76,9 @@ class Attempts:
         ) -> Any:
             sending, context = SENDING.get(), current()
             if breaker.open or (context and context.get(SUPPRESS_HTTP_KEY)):
-                return call(self, request, stream, timeout, verify, cert, proxies)
+                if spread:
+                    return original(self, request, *stream, **timeout)
+                return original(self, request, stream, timeout, verify, cert, proxies)
             alone = silent = None
             asked: Any = None
             if sending is None or sending.phase == OVER:
@@ -86,7 +86,9 @@ class Attempts:
                 alone = SENDING.set(sending)
             elif sending.phase:
                 # A layer below the one that is traced.
-                return call(self, request, stream, timeout, verify, cert, proxies)
+                if spread:
+                    return original(self, request, *stream, **timeout)
+                return original(self, request, stream, timeout, verify, cert, proxies)
             try:
                 if sketched and engine.sketches is not None and not sending.attempts:
                     trace: Any = None
@@ -133,7 +135,10 @@ class Attempts:
                 silent = _silence(context)
             sending.phase = ACTIVE
             try:
-                response = call(self, request, stream, timeout, verify, cert, proxies)
+                if spread:
+                    response = original(self, request, *stream, **timeout)
+                else:
+                    response = original(self, request, stream, timeout, verify, cert, proxies)
             except BaseException as error:
                 sending.broke(error, fault)
                 raise
@@ -165,30 +170,20 @@ class Attempts:
                 settled(sending, fault)
             return response
 
-        def spread(self: Any, request: Any, args: Any, kwargs: Any, *none: Any) -> Any:
-            return original(self, request, *args, **kwargs)
-
-        def wrapper(self: Any, request: Any, *args: Any, **kwargs: Any) -> Any:
-            return send(self, request, args, kwargs)
-
-        if stands_for(send, original):
-            call = original
-            return send
-        call = spread
-        return wrapper
+        return send
 
     def inside(self, original: Any, engine: Engine, applies: Callable[[Any], bool]) -> Any:
         """As `attempt`, for a method that is traced within `request` only, and if ``applies(request)``."""
-        wrapped, breaker = self.attempt(original, engine), self._operation.breaker
+        spread, breaker = self._send(original, engine, spread=True), self._operation.breaker
 
         def wrapper(self: Any, request: Any, *args: Any, **kwargs: Any) -> Any:
-            sending, call = SENDING.get(), original
+            sending, traced = SENDING.get(), False
             try:
-                if sending is not None and not (sending.phase == OVER or breaker.open) and applies(request):
-                    call = wrapped
+                if sending is not None and not (sending.phase == OVER or breaker.open):
+                    traced = applies(request)
             except Exception as error:
                 breaker.fault(error)
-            return call(self, request, *args, **kwargs)
+            return spread(self, request, args, kwargs) if traced else original(self, request, *args, **kwargs)
 
         return wrapper
 

@@ -39,15 +39,35 @@ class OnWire:
         def wrap(original: Any, engine: Engine) -> Any:
             fault, carrier = self._operation.breaker.fault, engine.carrier
 
-            def wrapper(self: Any, request: Any, *args: Any, **kwargs: Any) -> Any:
-                sending, wire = SENDING.get(), request
+            def with_context(request: Any) -> Any:
+                sending = SENDING.get()
                 if sending is not None and sending.identity is not None:
                     try:
-                        wire = hand(carrier, sending.identity, request)
+                        return hand(carrier, sending.identity, request)
                     except Exception as error:
                         fault(error)
-                if wire is request:
-                    return original(self, request, *args, **kwargs)
+                return request
+
+            def send(
+                self: Any,
+                request: Any,
+                stream: Any = False,
+                timeout: Any = None,
+                verify: Any = True,
+                cert: Any = None,
+                proxies: Any = None,
+            ) -> Any:
+                wire = with_context(request)
+                try:
+                    response = original(self, wire, stream, timeout, verify, cert, proxies)
+                except BaseException as error:
+                    _restore(error, wire, request, fault)
+                    raise
+                _restore(response, wire, request, fault)
+                return response
+
+            def wrapper(self: Any, request: Any, *args: Any, **kwargs: Any) -> Any:
+                wire = with_context(request)
                 try:
                     response = original(self, wire, *args, **kwargs)
                 except BaseException as error:
@@ -56,7 +76,7 @@ class OnWire:
                 _restore(response, wire, request, fault)
                 return response
 
-            return wrapper
+            return send if stands_for(send, original) else wrapper
 
         return wrap
 
@@ -186,7 +206,7 @@ class OnWire:
 def _restore(outcome: Any, wire: Any, request: Any, fault: Fault) -> None:
     """Let a response or exception refer to the caller's request again."""
     try:
-        if getattr(outcome, "request", None) is wire:
+        if wire is not request and getattr(outcome, "request", None) is wire:
             outcome.request = request
     except Exception as error:
         fault(error)
