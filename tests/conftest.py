@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -14,6 +15,10 @@ from tracing_agent.operation import BREAKERS
 from tracing_agent.patching.targets import APPLIED
 
 pytest_plugins = ["services.plugin"]
+
+# A shell has what it starts in the background ignore this signal, and so would the programs that are interrupted here.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
