@@ -109,7 +109,7 @@ class Attempts:
                         if bits is None:
                             trace = engine.trace_for(None)
                         else:
-                            # As `Engine.trace_for`, without its steps.
+                            # As `Engine.trace_for` and `w3c.head`, without their steps.
                             trace = made(Trace)
                             trace.id = id = bits(128) or 1
                             trace.flags = artist.flags

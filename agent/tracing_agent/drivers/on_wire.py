@@ -39,15 +39,6 @@ class OnWire:
         def wrap(original: Any, engine: Engine) -> Any:
             fault, carrier = self._operation.breaker.fault, engine.carrier
 
-            def with_context(request: Any) -> Any:
-                sending = SENDING.get()
-                if sending is not None and sending.identity is not None:
-                    try:
-                        return hand(carrier, sending.identity, request)
-                    except Exception as error:
-                        fault(error)
-                return request
-
             def send(
                 self: Any,
                 request: Any,
@@ -57,23 +48,37 @@ class OnWire:
                 cert: Any = None,
                 proxies: Any = None,
             ) -> Any:
-                wire = with_context(request)
+                sending, wire = SENDING.get(), request
+                if sending is not None and sending.identity is not None:
+                    try:
+                        wire = hand(carrier, sending.identity, request)
+                    except Exception as error:
+                        fault(error)
                 try:
                     response = original(self, wire, stream, timeout, verify, cert, proxies)
                 except BaseException as error:
-                    _restore(error, wire, request, fault)
+                    if wire is not request:
+                        _restore(error, wire, request, fault)
                     raise
-                _restore(response, wire, request, fault)
+                if wire is not request:
+                    _restore(response, wire, request, fault)
                 return response
 
             def wrapper(self: Any, request: Any, *args: Any, **kwargs: Any) -> Any:
-                wire = with_context(request)
+                sending, wire = SENDING.get(), request
+                if sending is not None and sending.identity is not None:
+                    try:
+                        wire = hand(carrier, sending.identity, request)
+                    except Exception as error:
+                        fault(error)
                 try:
                     response = original(self, wire, *args, **kwargs)
                 except BaseException as error:
-                    _restore(error, wire, request, fault)
+                    if wire is not request:
+                        _restore(error, wire, request, fault)
                     raise
-                _restore(response, wire, request, fault)
+                if wire is not request:
+                    _restore(response, wire, request, fault)
                 return response
 
             return send if stands_for(send, original) else wrapper
@@ -90,19 +95,6 @@ class OnWire:
         def wrap(original: Any, engine: Engine) -> Any:
             open = opener(engine, self._operation, self._client(engine.http or HttpSettings()))
             fault, write = self._operation.breaker.fault, writer(engine.carrier)
-
-            def written(self: Any, headers: Any) -> Any:
-                sending = SENDING.get()
-                if sending is not None:
-                    try:
-                        if sending.phase == AGAIN:
-                            sending.phase = ACTIVE
-                            open(sending, sending.request)
-                        if sending.phase == ACTIVE and sending.identity is not None:
-                            return write(sending.identity, self, headers)
-                    except Exception as error:
-                        fault(error)
-                return headers
 
             def urlopen(
                 self: Any,
@@ -122,7 +114,6 @@ class OnWire:
                 decode_content: Any = True,
                 **response_kw: Any,
             ) -> Any:
-                # As `written`, without its call.
                 sending = SENDING.get()
                 if sending is not None:
                     try:
@@ -156,13 +147,19 @@ class OnWire:
                 )
 
             def wrapper(*args: Any, **kwargs: Any) -> Any:
-                if len(args) > 4:
-                    args = (*args[:4], written(args[0], args[4]), *args[5:])
-                elif args:
-                    given = kwargs.get("headers")
-                    headers = written(args[0], given)
-                    if headers is not given:
-                        kwargs["headers"] = headers
+                sending = SENDING.get()
+                if sending is not None and args:
+                    try:
+                        if sending.phase == AGAIN:
+                            sending.phase = ACTIVE
+                            open(sending, sending.request)
+                        if sending.phase == ACTIVE and sending.identity is not None:
+                            if len(args) > 4:
+                                args = (*args[:4], write(sending.identity, args[0], args[4]), *args[5:])
+                            else:
+                                kwargs["headers"] = write(sending.identity, args[0], kwargs.get("headers"))
+                    except Exception as error:
+                        fault(error)
                 return original(*args, **kwargs)
 
             return urlopen if stands_for(urlopen, original) else wrapper
@@ -206,7 +203,7 @@ class OnWire:
 def _restore(outcome: Any, wire: Any, request: Any, fault: Fault) -> None:
     """Let a response or exception refer to the caller's request again."""
     try:
-        if wire is not request and getattr(outcome, "request", None) is wire:
+        if getattr(outcome, "request", None) is wire:
             outcome.request = request
     except Exception as error:
         fault(error)

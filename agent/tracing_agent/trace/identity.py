@@ -49,11 +49,10 @@ class Trace:
     def traceparent(self, span_id: int) -> str:
         """The W3C header value that names ``span_id`` as the parent."""
         # Faster than a format of 16 hexadecimal digits, by half a microsecond.
-        return f"{self.head or self._named()}{span_id.to_bytes(8, 'big').hex()}{TAILS[self.flags & 3]}"
-
-    def _named(self) -> str:
-        self.head = head(self.id)
-        return self.head
+        begin = self.head
+        if not begin:
+            begin = self.head = head(self.id)
+        return f"{begin}{span_id.to_bytes(8, 'big').hex()}{TAILS[self.flags & 3]}"
 
 
 class SilentTrace(Trace):
